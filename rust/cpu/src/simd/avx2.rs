@@ -1,0 +1,259 @@
+use std::arch::x86_64::*;
+
+use super::{Float, Kernel, Simd};
+
+/// AVX2 with FMA: sixteen registers of 256 bits.
+#[derive(Clone, Copy)]
+pub struct Avx2;
+
+/// # Safety
+/// The machine has AVX2, FMA and F16C.
+#[target_feature(enable = "avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) unsafe fn enter<T: Float, K: Kernel<T>>(kernel: K) -> K::Output
+where
+    Avx2: Simd<T>,
+{
+    kernel.run(Avx2)
+}
+
+const MASK32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
+const MASK64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
+
+macro_rules! avx2 {
+    ($t:ty, $v:ty, $lanes:expr, $mask:expr, $mask_load:ident, $maskload:ident, $maskstore:ident, $suffix:ident,
+     $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident,
+     $xor:ident, $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident,
+     $movemask:ident, $blend:ident) => {
+        #[inline(always)]
+        unsafe fn $mask_load(n: usize) -> __m256i {
+            debug_assert!(n <= $lanes);
+            // SAFETY: the window starts inside the table and has the length of a register.
+            unsafe { _mm256_loadu_si256($mask.as_ptr().add($lanes - n).cast()) }
+        }
+
+        // SAFETY (every block below): the token exists only inside `enter`, on a machine that has the instructions.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        impl Simd<$t> for Avx2 {
+            type V = $v;
+            type M = $v;
+            const LANES: usize = $lanes;
+            const REGISTERS: usize = 16;
+            const FUSED: bool = true;
+
+            #[inline(always)]
+            fn splat(self, x: $t) -> $v {
+                unsafe { $set1(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const $t) -> $v {
+                unsafe { $loadu(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t, v: $v) {
+                unsafe { $storeu(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn load_partial(self, p: *const $t, n: usize) -> $v {
+                unsafe { $maskload(p, $mask_load(n)) }
+            }
+            #[inline(always)]
+            unsafe fn store_partial(self, p: *mut $t, n: usize, v: $v) {
+                unsafe { $maskstore(p, $mask_load(n), v) }
+            }
+            #[inline(always)]
+            fn add(self, a: $v, b: $v) -> $v {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: $v, b: $v) -> $v {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn mul(self, a: $v, b: $v) -> $v {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            fn div(self, a: $v, b: $v) -> $v {
+                unsafe { $div(a, b) }
+            }
+            #[inline(always)]
+            fn fma(self, a: $v, b: $v, c: $v) -> $v {
+                unsafe { $fma(a, b, c) }
+            }
+            #[inline(always)]
+            fn sqrt(self, a: $v) -> $v {
+                unsafe { $sqrt(a) }
+            }
+            #[inline(always)]
+            fn neg(self, a: $v) -> $v {
+                unsafe { $xor(a, $set1(-0.0)) }
+            }
+            #[inline(always)]
+            fn abs(self, a: $v) -> $v {
+                unsafe { $andnot($set1(-0.0), a) }
+            }
+            #[inline(always)]
+            fn copysign(self, a: $v, b: $v) -> $v {
+                unsafe { $or($andnot($set1(-0.0), a), $and($set1(-0.0), b)) }
+            }
+            #[inline(always)]
+            fn max(self, a: $v, b: $v) -> $v {
+                unsafe { $max(a, b) }
+            }
+            #[inline(always)]
+            fn min(self, a: $v, b: $v) -> $v {
+                unsafe { $min(a, b) }
+            }
+            #[inline(always)]
+            fn round(self, a: $v) -> $v {
+                unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+            }
+            #[inline(always)]
+            fn floor(self, a: $v) -> $v {
+                unsafe { $round::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a) }
+            }
+            #[inline(always)]
+            fn lt(self, a: $v, b: $v) -> $v {
+                unsafe { $cmp::<_CMP_LT_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn le(self, a: $v, b: $v) -> $v {
+                unsafe { $cmp::<_CMP_LE_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn eq(self, a: $v, b: $v) -> $v {
+                unsafe { $cmp::<_CMP_EQ_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn ne(self, a: $v, b: $v) -> $v {
+                unsafe { $cmp::<_CMP_NEQ_UQ>(a, b) }
+            }
+            #[inline(always)]
+            fn mask_and(self, a: $v, b: $v) -> $v {
+                unsafe { $and(a, b) }
+            }
+            #[inline(always)]
+            fn mask_or(self, a: $v, b: $v) -> $v {
+                unsafe { $or(a, b) }
+            }
+            #[inline(always)]
+            fn mask_any(self, a: $v) -> bool {
+                unsafe { $movemask(a) != 0 }
+            }
+            #[inline(always)]
+            fn select(self, mask: $v, a: $v, b: $v) -> $v {
+                unsafe { $blend(b, a, mask) }
+            }
+            #[inline(always)]
+            fn ldexp(self, a: $v, n: $v) -> $v {
+                // Two steps, so that results below the normal range are reached by one rounding.
+                let half = Simd::<$t>::floor(self, Simd::<$t>::mul(self, n, Simd::<$t>::splat(self, 0.5)));
+                unsafe { Simd::<$t>::mul(self, Simd::<$t>::mul(self, a, $suffix::power(half)), $suffix::power(Simd::<$t>::sub(self, n, half))) }
+            }
+            #[inline(always)]
+            fn frexp(self, a: $v) -> ($v, $v) {
+                unsafe { $suffix::frexp(a) }
+            }
+            #[inline(always)]
+            fn sum(self, a: $v) -> $t {
+                unsafe { $suffix::sum(a) }
+            }
+            #[inline(always)]
+            fn hmax(self, a: $v) -> $t {
+                let mut lanes = [0.0; $lanes];
+                unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
+                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x > m || Float::is_nan(x) { x } else { m })
+            }
+            #[inline(always)]
+            fn hmin(self, a: $v) -> $t {
+                let mut lanes = [0.0; $lanes];
+                unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
+                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x < m || Float::is_nan(x) { x } else { m })
+            }
+        }
+    };
+}
+
+avx2!(
+    f32, __m256, 8, MASK32, mask32, _mm256_maskload_ps, _mm256_maskstore_ps, ps,
+    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
+    _mm256_fmadd_ps, _mm256_sqrt_ps, _mm256_xor_ps, _mm256_and_ps, _mm256_andnot_ps, _mm256_or_ps, _mm256_max_ps,
+    _mm256_min_ps, _mm256_round_ps, _mm256_cmp_ps, _mm256_movemask_ps, _mm256_blendv_ps
+);
+avx2!(
+    f64, __m256d, 4, MASK64, mask64, _mm256_maskload_pd, _mm256_maskstore_pd, pd,
+    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
+    _mm256_fmadd_pd, _mm256_sqrt_pd, _mm256_xor_pd, _mm256_and_pd, _mm256_andnot_pd, _mm256_or_pd, _mm256_max_pd,
+    _mm256_min_pd, _mm256_round_pd, _mm256_cmp_pd, _mm256_movemask_pd, _mm256_blendv_pd
+);
+
+/// What differs between f32 and f64 beyond a suffix.
+// SAFETY (both modules): called by the token's methods only.
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod ps {
+    use std::arch::x86_64::*;
+
+    #[inline(always)]
+    pub unsafe fn power(n: __m256) -> __m256 {
+        unsafe {
+            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
+            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn frexp(a: __m256) -> (__m256, __m256) {
+        unsafe {
+            // Subtracting the bits of √½ puts the break of the exponent field there.
+            let bits = _mm256_castps_si256(a);
+            let root_half = _mm256_set1_epi32(std::f32::consts::FRAC_1_SQRT_2.to_bits() as i32);
+            let e = _mm256_srai_epi32::<23>(_mm256_sub_epi32(bits, root_half));
+            let m = _mm256_castsi256_ps(_mm256_sub_epi32(bits, _mm256_slli_epi32::<23>(e)));
+            (m, _mm256_cvtepi32_ps(e))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn sum(a: __m256) -> f32 {
+        unsafe {
+            let s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
+            let s = _mm_add_ps(s, _mm_movehl_ps(s, s));
+            _mm_cvtss_f32(_mm_add_ss(s, _mm_shuffle_ps::<1>(s, s)))
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod pd {
+    use std::arch::x86_64::*;
+
+    #[inline(always)]
+    pub unsafe fn power(n: __m256d) -> __m256d {
+        unsafe {
+            let biased = _mm256_add_epi64(_mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(n)), _mm256_set1_epi64x(1023));
+            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(biased))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn frexp(a: __m256d) -> (__m256d, __m256d) {
+        unsafe {
+            let bits = _mm256_castpd_si256(a);
+            let root_half = _mm256_set1_epi64x(std::f64::consts::FRAC_1_SQRT_2.to_bits() as i64);
+            let shifted = _mm256_sub_epi64(bits, root_half);
+            // AVX2 shifts 64-bit lanes arithmetically only through their 32-bit halves.
+            let high = _mm256_srai_epi32::<20>(_mm256_shuffle_epi32::<0b11_11_01_01>(shifted));
+            let m = _mm256_castsi256_pd(_mm256_sub_epi64(bits, _mm256_slli_epi64::<52>(high)));
+            let low = _mm256_permutevar8x32_epi32(high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
+            (m, _mm256_cvtepi32_pd(_mm256_castsi256_si128(low)))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn sum(a: __m256d) -> f64 {
+        unsafe {
+            let s = _mm_add_pd(_mm256_castpd256_pd128(a), _mm256_extractf128_pd::<1>(a));
+            _mm_cvtsd_f64(_mm_add_sd(s, _mm_unpackhi_pd(s, s)))
+        }
+    }
+}

@@ -1,0 +1,182 @@
+use std::arch::x86_64::*;
+
+use super::{Float, Kernel, Simd};
+
+/// AVX-512 (F, BW, DQ, VL): thirty-two registers of 512 bits.
+#[derive(Clone, Copy)]
+pub struct Avx512;
+
+/// # Safety
+/// The machine has AVX-512 F, BW, DQ and VL, AVX2, FMA and F16C.
+#[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx2,fma,f16c,bmi1,bmi2,lzcnt,popcnt")]
+pub(super) unsafe fn enter<T: Float, K: Kernel<T>>(kernel: K) -> K::Output
+where
+    Avx512: Simd<T>,
+{
+    kernel.run(Avx512)
+}
+
+macro_rules! avx512 {
+    ($t:ty, $v:ty, $m:ty, $lanes:expr, $root_half:expr, $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident,
+     $mask_storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident, $xor:ident,
+     $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident, $blend:ident,
+     $scalef:ident, $getexp:ident, $reduce_add:ident) => {
+        // SAFETY (every block below): the token exists only inside `enter`, on a machine that has the instructions.
+        #[allow(clippy::undocumented_unsafe_blocks)]
+        impl Simd<$t> for Avx512 {
+            type V = $v;
+            type M = $m;
+            const LANES: usize = $lanes;
+            const REGISTERS: usize = 32;
+            const FUSED: bool = true;
+
+            #[inline(always)]
+            fn splat(self, x: $t) -> $v {
+                unsafe { $set1(x) }
+            }
+            #[inline(always)]
+            unsafe fn load(self, p: *const $t) -> $v {
+                unsafe { $loadu(p) }
+            }
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t, v: $v) {
+                unsafe { $storeu(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn load_partial(self, p: *const $t, n: usize) -> $v {
+                unsafe { $maskz_loadu(((1u32 << n) - 1) as $m, p) }
+            }
+            #[inline(always)]
+            unsafe fn store_partial(self, p: *mut $t, n: usize, v: $v) {
+                unsafe { $mask_storeu(p, ((1u32 << n) - 1) as $m, v) }
+            }
+            #[inline(always)]
+            fn add(self, a: $v, b: $v) -> $v {
+                unsafe { $add(a, b) }
+            }
+            #[inline(always)]
+            fn sub(self, a: $v, b: $v) -> $v {
+                unsafe { $sub(a, b) }
+            }
+            #[inline(always)]
+            fn mul(self, a: $v, b: $v) -> $v {
+                unsafe { $mul(a, b) }
+            }
+            #[inline(always)]
+            fn div(self, a: $v, b: $v) -> $v {
+                unsafe { $div(a, b) }
+            }
+            #[inline(always)]
+            fn fma(self, a: $v, b: $v, c: $v) -> $v {
+                unsafe { $fma(a, b, c) }
+            }
+            #[inline(always)]
+            fn sqrt(self, a: $v) -> $v {
+                unsafe { $sqrt(a) }
+            }
+            #[inline(always)]
+            fn neg(self, a: $v) -> $v {
+                unsafe { $xor(a, $set1(-0.0)) }
+            }
+            #[inline(always)]
+            fn abs(self, a: $v) -> $v {
+                unsafe { $andnot($set1(-0.0), a) }
+            }
+            #[inline(always)]
+            fn copysign(self, a: $v, b: $v) -> $v {
+                unsafe { $or($andnot($set1(-0.0), a), $and($set1(-0.0), b)) }
+            }
+            #[inline(always)]
+            fn max(self, a: $v, b: $v) -> $v {
+                unsafe { $max(a, b) }
+            }
+            #[inline(always)]
+            fn min(self, a: $v, b: $v) -> $v {
+                unsafe { $min(a, b) }
+            }
+            #[inline(always)]
+            fn round(self, a: $v) -> $v {
+                unsafe { $round::<{ _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC }>(a) }
+            }
+            #[inline(always)]
+            fn floor(self, a: $v) -> $v {
+                unsafe { $round::<{ _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC }>(a) }
+            }
+            #[inline(always)]
+            fn lt(self, a: $v, b: $v) -> $m {
+                unsafe { $cmp::<_CMP_LT_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn le(self, a: $v, b: $v) -> $m {
+                unsafe { $cmp::<_CMP_LE_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn eq(self, a: $v, b: $v) -> $m {
+                unsafe { $cmp::<_CMP_EQ_OQ>(a, b) }
+            }
+            #[inline(always)]
+            fn ne(self, a: $v, b: $v) -> $m {
+                unsafe { $cmp::<_CMP_NEQ_UQ>(a, b) }
+            }
+            #[inline(always)]
+            fn mask_and(self, a: $m, b: $m) -> $m {
+                a & b
+            }
+            #[inline(always)]
+            fn mask_or(self, a: $m, b: $m) -> $m {
+                a | b
+            }
+            #[inline(always)]
+            fn mask_any(self, a: $m) -> bool {
+                a != 0
+            }
+            #[inline(always)]
+            fn select(self, mask: $m, a: $v, b: $v) -> $v {
+                unsafe { $blend(mask, b, a) }
+            }
+            #[inline(always)]
+            fn ldexp(self, a: $v, n: $v) -> $v {
+                unsafe { $scalef(a, n) }
+            }
+            #[inline(always)]
+            fn frexp(self, a: $v) -> ($v, $v) {
+                unsafe {
+                    // The exponent of a/√½ breaks where the mantissa has to.
+                    let e = $getexp($mul(a, $set1($root_half)));
+                    ($scalef(a, Simd::<$t>::neg(self, e)), e)
+                }
+            }
+            #[inline(always)]
+            fn sum(self, a: $v) -> $t {
+                unsafe { $reduce_add(a) }
+            }
+            #[inline(always)]
+            fn hmax(self, a: $v) -> $t {
+                let mut lanes = [0.0; $lanes];
+                unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
+                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x > m || Float::is_nan(x) { x } else { m })
+            }
+            #[inline(always)]
+            fn hmin(self, a: $v) -> $t {
+                let mut lanes = [0.0; $lanes];
+                unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
+                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x < m || Float::is_nan(x) { x } else { m })
+            }
+        }
+    };
+}
+
+avx512!(
+    f32, __m512, __mmask16, 16, std::f32::consts::SQRT_2, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
+    _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
+    _mm512_fmadd_ps, _mm512_sqrt_ps, _mm512_xor_ps, _mm512_and_ps, _mm512_andnot_ps, _mm512_or_ps, _mm512_max_ps,
+    _mm512_min_ps, _mm512_roundscale_ps, _mm512_cmp_ps_mask, _mm512_mask_blend_ps, _mm512_scalef_ps,
+    _mm512_getexp_ps, _mm512_reduce_add_ps
+);
+avx512!(
+    f64, __m512d, __mmask8, 8, std::f64::consts::SQRT_2, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
+    _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
+    _mm512_fmadd_pd, _mm512_sqrt_pd, _mm512_xor_pd, _mm512_and_pd, _mm512_andnot_pd, _mm512_or_pd, _mm512_max_pd,
+    _mm512_min_pd, _mm512_roundscale_pd, _mm512_cmp_pd_mask, _mm512_mask_blend_pd, _mm512_scalef_pd,
+    _mm512_getexp_pd, _mm512_reduce_add_pd
+);

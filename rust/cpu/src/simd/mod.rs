@@ -1,0 +1,210 @@
+//! Vectors of f32 and f64 behind one trait, [`Simd`]; one implementation per instruction set.
+//!
+//! A kernel is a type that implements [`Kernel`]: its data are the arguments, its `run` is generic over the
+//! instruction set and marked `#[inline(always)]`. [`vectorize`] calls it inside a function compiled for the
+//! instruction set in force; that function is the only place with `#[target_feature]`. Closures and helper
+//! functions inside a kernel are `#[inline(always)]` too: what is not inlined would be compiled without the
+//! instruction set, and slow.
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+pub mod math;
+mod scalar;
+
+#[cfg(target_arch = "x86_64")]
+pub use avx2::Avx2;
+#[cfg(target_arch = "x86_64")]
+pub use avx512::Avx512;
+pub use scalar::Scalar;
+
+use ferrograd_array::Element;
+
+use crate::isa::{self, Isa};
+
+/// Operations on vectors of `T`; an implementation is a zero-sized token that names an instruction set.
+///
+/// `max` and `min` return the second operand where one is NaN (what the hardware does); `maximum` and `minimum`
+/// return NaN where either operand is NaN, on every instruction set. Comparisons are false on NaN except `ne`.
+pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
+    /// A vector register.
+    type V: Copy;
+    /// The outcome of a comparison, a lane each.
+    type M: Copy;
+    /// Elements of a vector.
+    const LANES: usize;
+    /// Vector registers of the instruction set, for choosing tiles.
+    const REGISTERS: usize;
+    /// Fused multiply-add is one rounding.
+    const FUSED: bool;
+
+    fn splat(self, x: T) -> Self::V;
+    /// # Safety
+    /// `LANES` elements are readable at `p`; no alignment is required.
+    unsafe fn load(self, p: *const T) -> Self::V;
+    /// # Safety
+    /// `LANES` elements are writable at `p`.
+    unsafe fn store(self, p: *mut T, v: Self::V);
+    /// The first `n ≤ LANES` elements, zero in the other lanes.
+    /// # Safety
+    /// `n` elements are readable at `p`.
+    unsafe fn load_partial(self, p: *const T, n: usize) -> Self::V;
+    /// Writes the first `n ≤ LANES` lanes.
+    /// # Safety
+    /// `n` elements are writable at `p`.
+    unsafe fn store_partial(self, p: *mut T, n: usize, v: Self::V);
+
+    fn add(self, a: Self::V, b: Self::V) -> Self::V;
+    fn sub(self, a: Self::V, b: Self::V) -> Self::V;
+    fn mul(self, a: Self::V, b: Self::V) -> Self::V;
+    fn div(self, a: Self::V, b: Self::V) -> Self::V;
+    /// `a * b + c`, rounded once where [`FUSED`](Self::FUSED).
+    fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V;
+    fn sqrt(self, a: Self::V) -> Self::V;
+    fn neg(self, a: Self::V) -> Self::V;
+    fn abs(self, a: Self::V) -> Self::V;
+    /// The magnitude of `a` with the sign of `b`.
+    fn copysign(self, a: Self::V, b: Self::V) -> Self::V;
+    fn max(self, a: Self::V, b: Self::V) -> Self::V;
+    fn min(self, a: Self::V, b: Self::V) -> Self::V;
+    /// To the nearest integer, ties to even.
+    fn round(self, a: Self::V) -> Self::V;
+    fn floor(self, a: Self::V) -> Self::V;
+
+    fn lt(self, a: Self::V, b: Self::V) -> Self::M;
+    fn le(self, a: Self::V, b: Self::V) -> Self::M;
+    fn eq(self, a: Self::V, b: Self::V) -> Self::M;
+    fn ne(self, a: Self::V, b: Self::V) -> Self::M;
+    fn mask_and(self, a: Self::M, b: Self::M) -> Self::M;
+    fn mask_or(self, a: Self::M, b: Self::M) -> Self::M;
+    fn mask_any(self, a: Self::M) -> bool;
+    /// `a` in the lanes where the mask is set, else `b`.
+    fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V;
+
+    /// `a · 2ⁿ` for an integral `n`, exact where the result is a normal number; `n` within ±(2 × the exponent range).
+    fn ldexp(self, a: Self::V, n: Self::V) -> Self::V;
+    /// For a positive normal `a`: `(m, e)` with `a = m · 2ᵉ`, `e` integral, `√½ ≤ m < √2`.
+    fn frexp(self, a: Self::V) -> (Self::V, Self::V);
+
+    /// The sum of the lanes, in a fixed order.
+    fn sum(self, a: Self::V) -> T;
+    /// The largest lane by [`maximum`](Self::maximum).
+    fn hmax(self, a: Self::V) -> T;
+    /// The smallest lane by [`minimum`](Self::minimum).
+    fn hmin(self, a: Self::V) -> T;
+
+    #[inline(always)]
+    fn zero(self) -> Self::V {
+        self.splat(T::ZERO)
+    }
+
+    #[inline(always)]
+    fn gt(self, a: Self::V, b: Self::V) -> Self::M {
+        self.lt(b, a)
+    }
+
+    #[inline(always)]
+    fn ge(self, a: Self::V, b: Self::V) -> Self::M {
+        self.le(b, a)
+    }
+
+    #[inline(always)]
+    fn is_nan(self, a: Self::V) -> Self::M {
+        self.ne(a, a)
+    }
+
+    #[inline(always)]
+    fn maximum(self, a: Self::V, b: Self::V) -> Self::V {
+        // `max` gives b where either is NaN; a NaN in a must win.
+        self.select(self.is_nan(a), a, self.max(a, b))
+    }
+
+    #[inline(always)]
+    fn minimum(self, a: Self::V, b: Self::V) -> Self::V {
+        self.select(self.is_nan(a), a, self.min(a, b))
+    }
+}
+
+/// A computation that is compiled once for each instruction set.
+pub trait Kernel<T: Float> {
+    type Output;
+    /// Implementations are `#[inline(always)]`.
+    fn run<S: Simd<T>>(self, s: S) -> Self::Output;
+}
+
+/// Runs a kernel with the instruction set in force.
+#[inline]
+pub fn vectorize<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
+    T::vectorize(kernel)
+}
+
+/// f32 or f64: what every differentiable kernel is generic over.
+pub trait Float:
+    Element
+    + PartialOrd
+    + std::ops::Add<Output = Self>
+    + std::ops::Sub<Output = Self>
+    + std::ops::Mul<Output = Self>
+    + std::ops::Div<Output = Self>
+    + std::ops::Neg<Output = Self>
+    + std::ops::AddAssign
+    + Default
+    + math::Elementary
+{
+    const ZERO: Self;
+    const ONE: Self;
+    const INFINITY: Self;
+    const NEG_INFINITY: Self;
+    const NAN: Self;
+    fn from_f64(x: f64) -> Self;
+    fn to_f64(self) -> f64;
+    fn is_nan(self) -> bool;
+    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output;
+}
+
+macro_rules! float {
+    ($t:ty) => {
+        impl Float for $t {
+            const ZERO: Self = 0.0;
+            const ONE: Self = 1.0;
+            const INFINITY: Self = <$t>::INFINITY;
+            const NEG_INFINITY: Self = <$t>::NEG_INFINITY;
+            const NAN: Self = <$t>::NAN;
+
+            #[inline(always)]
+            fn from_f64(x: f64) -> Self {
+                x as $t
+            }
+
+            #[inline(always)]
+            fn to_f64(self) -> f64 {
+                self as f64
+            }
+
+            #[inline(always)]
+            fn is_nan(self) -> bool {
+                self != self
+            }
+
+            #[inline]
+            fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
+                match isa::current() {
+                    Isa::Scalar => kernel.run(Scalar),
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: `isa::current` only names an instruction set that `isa` found on this machine.
+                    Isa::Avx2 => unsafe { avx2::enter(kernel) },
+                    #[cfg(target_arch = "x86_64")]
+                    // SAFETY: as above.
+                    Isa::Avx512 => unsafe { avx512::enter(kernel) },
+                }
+            }
+        }
+    };
+}
+
+float!(f32);
+float!(f64);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,238 @@
+use super::{Float, Simd};
+
+/// No explicit instructions: arrays of eight lanes in plain loops, which the compiler vectorises for the target.
+#[derive(Clone, Copy)]
+pub struct Scalar;
+
+const N: usize = 8;
+
+/// Multiply-add: fused where the target has it, else two roundings (a software fma would be a hundred times slower).
+trait Fma {
+    fn fma(self, b: Self, c: Self) -> Self;
+}
+
+macro_rules! scalar {
+    ($t:ty, $bits:ty, $mantissa:expr, $bias:expr) => {
+        impl Fma for $t {
+            #[inline(always)]
+            fn fma(self, b: Self, c: Self) -> Self {
+                if <Scalar as Simd<$t>>::FUSED { self.mul_add(b, c) } else { self * b + c }
+            }
+        }
+
+        impl Simd<$t> for Scalar {
+            type V = [$t; N];
+            type M = [bool; N];
+            const LANES: usize = N;
+            const REGISTERS: usize = 8;
+            const FUSED: bool = cfg!(any(target_arch = "aarch64", target_feature = "fma"));
+
+            #[inline(always)]
+            fn splat(self, x: $t) -> Self::V {
+                [x; N]
+            }
+
+            #[inline(always)]
+            unsafe fn load(self, p: *const $t) -> Self::V {
+                // SAFETY: the caller promises N elements.
+                unsafe { p.cast::<[$t; N]>().read_unaligned() }
+            }
+
+            #[inline(always)]
+            unsafe fn store(self, p: *mut $t, v: Self::V) {
+                // SAFETY: the caller promises N elements.
+                unsafe { p.cast::<[$t; N]>().write_unaligned(v) }
+            }
+
+            #[inline(always)]
+            unsafe fn load_partial(self, p: *const $t, n: usize) -> Self::V {
+                let mut v = [0.0; N];
+                for i in 0..n {
+                    // SAFETY: the caller promises n elements.
+                    v[i] = unsafe { *p.add(i) };
+                }
+                v
+            }
+
+            #[inline(always)]
+            unsafe fn store_partial(self, p: *mut $t, n: usize, v: Self::V) {
+                for i in 0..n {
+                    // SAFETY: the caller promises n elements.
+                    unsafe { *p.add(i) = v[i] };
+                }
+            }
+
+            #[inline(always)]
+            fn add(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| a[i] + b[i])
+            }
+
+            #[inline(always)]
+            fn sub(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| a[i] - b[i])
+            }
+
+            #[inline(always)]
+            fn mul(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| a[i] * b[i])
+            }
+
+            #[inline(always)]
+            fn div(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| a[i] / b[i])
+            }
+
+            #[inline(always)]
+            fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| Fma::fma(a[i], b[i], c[i]))
+            }
+
+            #[inline(always)]
+            fn sqrt(self, a: Self::V) -> Self::V {
+                a.map(#[inline(always)] |x| x.sqrt())
+            }
+
+            #[inline(always)]
+            fn neg(self, a: Self::V) -> Self::V {
+                a.map(#[inline(always)] |x| -x)
+            }
+
+            #[inline(always)]
+            fn abs(self, a: Self::V) -> Self::V {
+                a.map(#[inline(always)] |x| x.abs())
+            }
+
+            #[inline(always)]
+            fn copysign(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| a[i].copysign(b[i]))
+            }
+
+            #[inline(always)]
+            fn max(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| if a[i] > b[i] { a[i] } else { b[i] })
+            }
+
+            #[inline(always)]
+            fn min(self, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| if a[i] < b[i] { a[i] } else { b[i] })
+            }
+
+            #[inline(always)]
+            fn round(self, a: Self::V) -> Self::V {
+                a.map(#[inline(always)] |x| x.round_ties_even())
+            }
+
+            #[inline(always)]
+            fn floor(self, a: Self::V) -> Self::V {
+                a.map(#[inline(always)] |x| x.floor())
+            }
+
+            #[inline(always)]
+            fn lt(self, a: Self::V, b: Self::V) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] < b[i])
+            }
+
+            #[inline(always)]
+            fn le(self, a: Self::V, b: Self::V) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] <= b[i])
+            }
+
+            #[inline(always)]
+            fn eq(self, a: Self::V, b: Self::V) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] == b[i])
+            }
+
+            #[inline(always)]
+            fn ne(self, a: Self::V, b: Self::V) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] != b[i])
+            }
+
+            #[inline(always)]
+            fn mask_and(self, a: Self::M, b: Self::M) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] & b[i])
+            }
+
+            #[inline(always)]
+            fn mask_or(self, a: Self::M, b: Self::M) -> Self::M {
+                std::array::from_fn(#[inline(always)] |i| a[i] | b[i])
+            }
+
+            #[inline(always)]
+            fn mask_any(self, a: Self::M) -> bool {
+                a.iter().any(#[inline(always)] |&x| x)
+            }
+
+            #[inline(always)]
+            fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V {
+                std::array::from_fn(#[inline(always)] |i| if mask[i] { a[i] } else { b[i] })
+            }
+
+            #[inline(always)]
+            fn ldexp(self, a: Self::V, n: Self::V) -> Self::V {
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| {
+                        // Two steps, so that results below the normal range are reached by one rounding.
+                        let half = (n[i] * 0.5).floor();
+                        let power = |k: $t| <$t>::from_bits((((k as i64) + $bias) as $bits) << $mantissa);
+                        a[i] * power(half) * power(n[i] - half)
+                    },
+                )
+            }
+
+            #[inline(always)]
+            fn frexp(self, a: Self::V) -> (Self::V, Self::V) {
+                let (mut m, mut e) = ([0.0; N], [0.0; N]);
+                for i in 0..N {
+                    // Subtracting the bits of √½ puts the break of the exponent field there.
+                    let root_half = std::f64::consts::FRAC_1_SQRT_2 as $t;
+                    let shifted = a[i].to_bits().wrapping_sub(root_half.to_bits());
+                    let exponent = (shifted as <$bits as Signed>::Int) >> $mantissa;
+                    e[i] = exponent as $t;
+                    m[i] = <$t>::from_bits(a[i].to_bits().wrapping_sub((exponent << $mantissa) as $bits));
+                }
+                (m, e)
+            }
+
+            #[inline(always)]
+            fn sum(self, a: Self::V) -> $t {
+                ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
+            }
+
+            #[inline(always)]
+            fn hmax(self, a: Self::V) -> $t {
+                let mut best = a[0];
+                for x in a {
+                    if x > best || Float::is_nan(x) {
+                        best = x;
+                    }
+                }
+                best
+            }
+
+            #[inline(always)]
+            fn hmin(self, a: Self::V) -> $t {
+                let mut best = a[0];
+                for x in a {
+                    if x < best || Float::is_nan(x) {
+                        best = x;
+                    }
+                }
+                best
+            }
+        }
+    };
+}
+
+trait Signed {
+    type Int;
+}
+impl Signed for u32 {
+    type Int = i32;
+}
+impl Signed for u64 {
+    type Int = i64;
+}
+
+scalar!(f32, u32, 23, 127);
+scalar!(f64, u64, 52, 1023);
