@@ -2,10 +2,10 @@ use smallvec::SmallVec;
 
 use crate::{Error, Result};
 
-/// Sizes of the dimensions; up to six stand inline.
-pub type Dims = SmallVec<[usize; 6]>;
+/// Sizes of the dimensions; up to four stand inline.
+pub type Dims = SmallVec<[usize; 4]>;
 /// Steps between neighbours of each dimension, in elements; negative and zero are allowed.
-pub type Strides = SmallVec<[isize; 6]>;
+pub type Strides = SmallVec<[isize; 4]>;
 
 /// Where the elements of an array lie in its buffer: element `i` is at `offset + Σ i_k · strides_k`.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -119,8 +119,8 @@ impl Layout {
     }
 
     /// The dimensions from the largest stride to the smallest, those of size 1 and of stride 0 kept where they stand.
-    pub fn memory_order(&self) -> SmallVec<[usize; 6]> {
-        let mut order: SmallVec<[usize; 6]> = (0..self.ndim()).collect();
+    pub fn memory_order(&self) -> SmallVec<[usize; 4]> {
+        let mut order: SmallVec<[usize; 4]> = (0..self.ndim()).collect();
         // A stable sort keeps row-major order between equal strides.
         order.sort_by_key(|&k| std::cmp::Reverse(self.strides[k].unsigned_abs()));
         order
@@ -349,7 +349,7 @@ mod tests {
         let back = base.sliced(0, 4, -2, 3);
         assert_eq!((back.offset, back.strides[0]), (4, -2));
         assert_eq!(back.extent(), Some((0, 5)));
-        let order: SmallVec<[usize; 6]> = smallvec![0];
+        let order: SmallVec<[usize; 4]> = smallvec![0];
         assert_eq!(back.memory_order(), order);
     }
 }

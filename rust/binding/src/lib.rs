@@ -1,1 +1,47 @@
+//! `ferrograd._core`: the Rust side of every call. It unpacks arguments, checks them, releases the GIL, calls a
+//! kernel and wraps the result; it does no arithmetic.
 
+mod backend;
+mod error;
+mod modes;
+mod numpy;
+mod operand;
+mod runtime;
+mod tensor;
+#[cfg(feature = "testing")]
+mod testing;
+
+use pyo3::prelude::*;
+
+#[pymodule]
+mod _core {
+    #[pymodule_export]
+    use crate::modes::{is_grad_enabled, is_inference_mode_enabled, set_grad_mode, set_inference_mode};
+    #[pymodule_export]
+    use crate::numpy::from_numpy;
+    #[pymodule_export]
+    use crate::runtime::{
+        empty_cache, get_num_threads, isa, isas, memory_stats, reset_peak_memory, set_flush_denormal, set_num_threads,
+    };
+    #[pymodule_export]
+    use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};
+
+    #[pymodule_export]
+    use crate::backend::backend;
+    #[cfg(feature = "testing")]
+    #[pymodule_export]
+    use crate::testing::testing;
+
+    use pyo3::exceptions::PyRuntimeError;
+    use pyo3::prelude::*;
+
+    #[pymodule_init]
+    fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
+        ferrograd_cpu::isa::init().map_err(PyRuntimeError::new_err)?;
+        ferrograd_cpu::parallel::init().map_err(PyRuntimeError::new_err)?;
+        module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+        module.add("ShapeError", crate::error::shape_error(py)?)?;
+        module.add("DTypeError", crate::error::dtype_error(py)?)
+    }
+}

@@ -1,0 +1,63 @@
+//! Threads, memory and the instruction set, as Python sees them.
+
+use ferrograd_array::memory;
+use ferrograd_cpu::{denormals, isa as cpu_isa, parallel};
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+#[pyfunction]
+pub fn get_num_threads() -> usize {
+    parallel::num_threads()
+}
+
+#[pyfunction]
+pub fn set_num_threads(n: i64) -> PyResult<()> {
+    let threads = usize::try_from(n).ok().filter(|t| (1..=parallel::MAX_THREADS).contains(t)).ok_or_else(|| {
+        PyValueError::new_err(format!(
+            "set_num_threads: n: expected an integer from 1 to {}, got {n}",
+            parallel::MAX_THREADS
+        ))
+    })?;
+    parallel::set_num_threads(threads);
+    Ok(())
+}
+
+#[pyfunction]
+pub fn set_flush_denormal(mode: bool) -> bool {
+    denormals::set_flush(mode);
+    denormals::CAN_FLUSH
+}
+
+#[pyfunction]
+pub fn isa() -> &'static str {
+    cpu_isa::current().name()
+}
+
+/// What this machine can run.
+#[pyfunction]
+pub fn isas() -> Vec<&'static str> {
+    cpu_isa::Isa::available().into_iter().map(|i| i.name()).collect()
+}
+
+#[pyfunction]
+pub fn memory_stats(py: Python<'_>) -> PyResult<Bound<'_, PyDict>> {
+    let stats = memory::stats();
+    let dict = PyDict::new(py);
+    dict.set_item("in_use", stats.in_use)?;
+    dict.set_item("peak", stats.peak)?;
+    dict.set_item("cached", stats.cached)?;
+    dict.set_item("hits", stats.hits)?;
+    dict.set_item("misses", stats.misses)?;
+    Ok(dict)
+}
+
+#[pyfunction]
+pub fn empty_cache() {
+    memory::empty_cache();
+}
+
+#[pyfunction]
+pub fn reset_peak_memory() {
+    memory::reset_peak();
+}

@@ -1,0 +1,447 @@
+//! The Rust part of a Tensor: its array, and what links it into the graph.
+//!
+//! `ferrograd.Tensor` is a Python class that derives from `TensorBase` and adds methods only. Kernels return instances
+//! of it; they are made by the base's own `tp_new` with the Python class as the type, one small object a result.
+
+use std::cell::RefCell;
+use std::ffi::c_int;
+use std::sync::atomic::{AtomicPtr, Ordering};
+
+use ferrograd_array::Array;
+use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::ffi;
+use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::prelude::*;
+use pyo3::types::{PyTuple, PyType};
+
+use crate::{modes, numpy as np};
+
+#[pyclass(subclass, weakref, module = "ferrograd._core")]
+pub struct TensorBase {
+    pub array: Array,
+    /// The node that made this tensor, while it belongs to a graph.
+    pub node: Option<Py<PyAny>>,
+    pub grad: Option<Py<PyAny>>,
+    pub hooks: Option<Py<PyAny>>,
+    pub requires_grad: bool,
+    /// Keep the gradient of a tensor that is not a leaf.
+    pub retains_grad: bool,
+    /// Made under `inference_mode`: never part of a graph.
+    pub inference: bool,
+    /// Shows memory that another tensor owns.
+    pub is_view: bool,
+    /// Recorded writes into the memory at the time this view was recorded.
+    pub graph_version: u32,
+}
+
+impl TensorBase {
+    pub fn new(array: Array, requires_grad: bool) -> Self {
+        Self {
+            array,
+            node: None,
+            grad: None,
+            hooks: None,
+            requires_grad,
+            retains_grad: false,
+            inference: modes::inference(),
+            is_view: false,
+            graph_version: 0,
+        }
+    }
+
+    /// A tensor that shows the memory of `array`'s owner.
+    pub fn view(array: Array, requires_grad: bool) -> Self {
+        let graph_version = array.buffer().graph_version();
+        Self { is_view: true, graph_version, ..Self::new(array, requires_grad) }
+    }
+}
+
+static TENSOR_TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(std::ptr::null_mut());
+static BASE_NEW: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
+
+thread_local! {
+    /// What the next `tp_new` on this thread puts into the object.
+    static PENDING: RefCell<Option<TensorBase>> = const { RefCell::new(None) };
+}
+
+/// Tells the core which Python class its results are.
+#[pyfunction]
+pub fn register_tensor_type(class: Bound<'_, PyType>) -> PyResult<()> {
+    let py = class.py();
+    let base = py.get_type::<TensorBase>();
+    if !class.is_subclass(&base)? {
+        return Err(PyTypeError::new_err("register_tensor_type: expected a subclass of TensorBase"));
+    }
+    // SAFETY: asks a live heap type for a slot that every class made by PyO3 with `#[new]` has.
+    let new = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_new as c_int) };
+    BASE_NEW.store(new, Ordering::Relaxed);
+    // The class lives as long as the process.
+    TENSOR_TYPE.store(class.into_ptr().cast(), Ordering::Relaxed);
+    Ok(())
+}
+
+/// A new instance of `class` (a subclass of `TensorBase`) holding `contents`.
+fn instantiate<'py>(
+    py: Python<'py>,
+    class: *mut ffi::PyTypeObject,
+    contents: TensorBase,
+) -> PyResult<Bound<'py, PyAny>> {
+    let new = BASE_NEW.load(Ordering::Relaxed);
+    if new.is_null() {
+        return Err(PyRuntimeError::new_err("ferrograd._core is used before ferrograd was imported"));
+    }
+    PENDING.with(|slot| *slot.borrow_mut() = Some(contents));
+    // SAFETY: the slot holds a `newfunc`; the type derives from TensorBase; the empty tuple is borrowed.
+    unsafe {
+        let new: ffi::newfunc = std::mem::transmute(new);
+        let object = new(class, PyTuple::empty(py).as_ptr(), std::ptr::null_mut());
+        Bound::from_owned_ptr_or_err(py, object)
+    }
+}
+
+/// The Tensor of a result.
+pub fn wrap(py: Python<'_>, contents: TensorBase) -> PyResult<Bound<'_, PyAny>> {
+    instantiate(py, TENSOR_TYPE.load(Ordering::Relaxed), contents)
+}
+
+#[pymethods]
+impl TensorBase {
+    #[new]
+    fn py_new() -> PyResult<Self> {
+        PENDING
+            .with(|slot| slot.borrow_mut().take())
+            .ok_or_else(|| PyTypeError::new_err("Tensor(): make tensors with fg.tensor(data), fg.from_numpy(array) or fg.zeros(shape)"))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.node)?;
+        visit.call(&self.grad)?;
+        visit.call(&self.hooks)
+    }
+
+    fn __clear__(&mut self) {
+        self.node = None;
+        self.grad = None;
+        self.hooks = None;
+    }
+
+    /// The same memory as another instance of `cls`, outside any graph.
+    #[staticmethod]
+    fn _make<'py>(cls: Bound<'py, PyType>, source: &Bound<'py, TensorBase>, requires_grad: bool) -> PyResult<Bound<'py, PyAny>> {
+        if !cls.is_subclass(&cls.py().get_type::<TensorBase>())? {
+            return Err(PyTypeError::new_err("_make: expected a subclass of Tensor"));
+        }
+        let array = source.borrow().array.clone();
+        instantiate(cls.py(), cls.as_type_ptr(), TensorBase::new(array, requires_grad))
+    }
+
+    /// The sizes of the dimensions.
+    #[getter]
+    fn shape<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.array.shape())
+    }
+
+    #[getter]
+    fn ndim(&self) -> usize {
+        self.array.ndim()
+    }
+
+    fn numel(&self) -> usize {
+        self.array.numel()
+    }
+
+    /// Steps between neighbours of each dimension, in elements.
+    #[getter]
+    fn _strides<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        PyTuple::new(py, self.array.strides())
+    }
+
+    #[getter]
+    fn _dtype(&self) -> &'static str {
+        self.array.dtype().name()
+    }
+
+    #[getter]
+    fn _device(&self) -> String {
+        self.array.device().to_string()
+    }
+
+    #[getter]
+    fn _offset(&self) -> usize {
+        self.array.layout().offset
+    }
+
+    fn is_contiguous(&self) -> bool {
+        self.array.is_contiguous()
+    }
+
+    /// The address of the first element.
+    fn data_ptr(&self) -> usize {
+        self.array.buffer().as_ptr() as usize + self.array.layout().offset * self.array.dtype().size()
+    }
+
+    /// An ndarray of the same memory. It can be written to unless the tensor belongs to a graph or requires grad.
+    fn _numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        np::export(py, &self.array, !self.requires_grad)
+    }
+
+    /// How often an op has written into this tensor's memory.
+    #[getter]
+    fn _version(&self) -> u32 {
+        self.array.buffer().version()
+    }
+
+    #[getter]
+    fn requires_grad(&self) -> bool {
+        self.requires_grad
+    }
+
+    #[setter]
+    fn set_requires_grad(&mut self, value: bool) -> PyResult<()> {
+        if self.node.is_some() && !value {
+            return Err(PyRuntimeError::new_err(
+                "requires_grad: you can only change it on leaf tensors; use detach() to leave the graph",
+            ));
+        }
+        if value && !self.array.dtype().is_float() {
+            return Err(PyRuntimeError::new_err(format!(
+                "requires_grad: only tensors of a floating-point dtype can require gradients, got {}",
+                self.array.dtype()
+            )));
+        }
+        if value && self.inference && !modes::inference() {
+            return Err(PyRuntimeError::new_err(
+                "requires_grad: an inference tensor cannot require gradients; clone() it outside inference_mode",
+            ));
+        }
+        self.requires_grad = value;
+        Ok(())
+    }
+
+    #[getter]
+    fn _node(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.node.as_ref().map(|n| n.clone_ref(py))
+    }
+
+    #[setter(_node)]
+    fn set_node(&mut self, node: Option<Py<PyAny>>) {
+        self.requires_grad = node.is_some();
+        self.node = node;
+        self.graph_version = self.array.buffer().graph_version();
+    }
+
+    #[getter]
+    fn _grad(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.grad.as_ref().map(|g| g.clone_ref(py))
+    }
+
+    #[setter(_grad)]
+    fn set_grad(&mut self, grad: Option<Py<PyAny>>) {
+        self.grad = grad;
+    }
+
+    #[getter]
+    fn _hooks(&self, py: Python<'_>) -> Option<Py<PyAny>> {
+        self.hooks.as_ref().map(|h| h.clone_ref(py))
+    }
+
+    #[setter(_hooks)]
+    fn set_hooks(&mut self, hooks: Option<Py<PyAny>>) {
+        self.hooks = hooks;
+    }
+
+    #[getter]
+    fn retains_grad(&self) -> bool {
+        self.retains_grad
+    }
+
+    #[setter(_retains_grad)]
+    fn set_retains_grad(&mut self, value: bool) {
+        self.retains_grad = value;
+    }
+
+    /// A tensor that no op made: the user's own.
+    #[getter]
+    fn is_leaf(&self) -> bool {
+        self.node.is_none()
+    }
+
+    fn is_inference(&self) -> bool {
+        self.inference
+    }
+
+    fn _is_view(&self) -> bool {
+        self.is_view
+    }
+
+    /// Nobody but this tensor holds its memory.
+    fn _owns_memory_alone(&self) -> bool {
+        std::sync::Arc::strong_count(self.array.buffer()) == 1
+    }
+
+    /// Shows the memory of `source` from now on (what `tensor.data = source` does).
+    fn _set_data(&mut self, source: &Bound<'_, TensorBase>) {
+        self.array = source.borrow().array.clone();
+    }
+}
+
+/// Where the gradient of an operand goes: the node that made it, the tensor itself if it is a leaf, or nowhere.
+fn edge(argument: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
+    let Ok(tensor) = argument.cast::<TensorBase>() else { return Ok(None) };
+    let t = tensor.borrow();
+    if !t.requires_grad {
+        return Ok(None);
+    }
+    if t.is_view && t.graph_version != t.array.buffer().graph_version() {
+        return Err(PyRuntimeError::new_err(format!(
+            "a view of shape {} was taken before its base was changed in place by a recorded op, so its gradient is \
+             no longer defined; take the view again after the in-place op, or use the out-of-place form",
+            ferrograd_array::Shape(t.array.shape())
+        )));
+    }
+    Ok(Some(match &t.node {
+        Some(node) => node.clone_ref(argument.py()),
+        None => argument.clone().unbind(),
+    }))
+}
+
+/// A value saved for the backward pass: its array, the version that its memory had, and where its gradient goes.
+///
+/// It holds no Tensor of a result, so that a graph is no reference cycle.
+#[pyclass(frozen, module = "ferrograd._core")]
+pub struct Saved {
+    array: Array,
+    version: u32,
+    edge: Option<Py<PyAny>>,
+    is_result: bool,
+    requires_grad: bool,
+}
+
+#[pymethods]
+impl Saved {
+    /// The value as a Tensor again, linked into the graph; `node` is the one that saved it.
+    fn unpack<'py>(&self, py: Python<'py>, node: &Bound<'py, PyAny>, name: &str) -> PyResult<Bound<'py, PyAny>> {
+        let now = self.array.buffer().version();
+        if now != self.version {
+            return Err(PyRuntimeError::new_err(format!(
+                "backward of {}: '{name}', of shape {} and dtype {}, was saved for the gradient and has been changed by \
+                 an in-place operation since: it is at version {now}, expected version {}",
+                node.getattr("name")?.extract::<String>()?,
+                ferrograd_array::Shape(self.array.shape()),
+                self.array.dtype(),
+                self.version
+            )));
+        }
+        if let Some(edge) = &self.edge
+            && edge.bind(py).is_instance_of::<TensorBase>()
+        {
+            return Ok(edge.bind(py).clone());
+        }
+        let mut contents = TensorBase::new(self.array.clone(), self.requires_grad);
+        contents.node = match &self.edge {
+            Some(edge) => Some(edge.clone_ref(py)),
+            None if self.is_result => Some(node.clone().unbind()),
+            None => None,
+        };
+        wrap(py, contents)
+    }
+
+    /// A fingerprint of the bytes, for anomaly detection.
+    fn checksum(&self) -> u64 {
+        let (len, ptr) = (self.array.buffer().len(), self.array.buffer().as_ptr());
+        // SAFETY: the buffer is alive and `len` bytes long; each byte is read by value.
+        (0..len).fold(0xcbf2_9ce4_8422_2325u64, |h, i| (h ^ unsafe { *ptr.add(i) } as u64).wrapping_mul(0x100_0000_01b3))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        visit.call(&self.edge)
+    }
+}
+
+/// What a node keeps of a call: `(edges, saved)`. `spec` says what the rule asks for: `k` the k-th argument, `-1` the
+/// result, `100 + k` the shape of the k-th argument.
+#[pyfunction]
+pub fn capture<'py>(
+    py: Python<'py>,
+    args: &Bound<'py, PyTuple>,
+    result: &Bound<'py, PyAny>,
+    spec: Vec<i32>,
+) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
+    let mut edges = Vec::with_capacity(args.len());
+    for argument in args.iter() {
+        edges.push(edge(&argument)?);
+    }
+    let mut saved: Vec<Py<PyAny>> = Vec::with_capacity(spec.len());
+    for what in spec {
+        saved.push(match what {
+            -1 => save(result, None, true)?,
+            k if k >= 100 => args.get_item((k - 100) as usize)?.getattr("shape")?.unbind(),
+            k => {
+                let edge = edges[k as usize].as_ref().map(|e| e.clone_ref(py));
+                save(&args.get_item(k as usize)?, edge, false)?
+            }
+        });
+    }
+    Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?))
+}
+
+fn save(value: &Bound<'_, PyAny>, edge: Option<Py<PyAny>>, is_result: bool) -> PyResult<Py<PyAny>> {
+    let py = value.py();
+    match value.cast::<TensorBase>() {
+        Ok(tensor) => {
+            let t = tensor.borrow();
+            if t.inference && edge.is_none() && !is_result && t.array.dtype().is_float() && t.requires_grad {
+                return Err(PyRuntimeError::new_err("an inference tensor cannot be saved for backward; clone() it first"));
+            }
+            let saved = Saved {
+                version: t.array.buffer().version(),
+                array: t.array.clone(),
+                edge,
+                is_result,
+                requires_grad: t.requires_grad || is_result,
+            };
+            Ok(Py::new(py, saved)?.into_any())
+        }
+        // A number or an ndarray: kept as it is.
+        Err(_) => Ok(value.clone().unbind()),
+    }
+}
+
+/// Checks that an op may write into `tensor` and notes the write. `recorded`: the write becomes part of the graph.
+#[pyfunction]
+pub fn before_write(op: &str, tensor: &Bound<'_, TensorBase>, recorded: bool) -> PyResult<()> {
+    let t = tensor.borrow();
+    let layout = t.array.layout();
+    if t.requires_grad && t.node.is_none() && modes::recording() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: a leaf tensor that requires grad is being used in an in-place operation; \
+             do it under no_grad(), or use the out-of-place form"
+        )));
+    }
+    if recorded && t.is_view {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: in-place on a view while gradients are recorded would have to change the gradient of its base; \
+             use the out-of-place form, or no_grad()"
+        )));
+    }
+    if t.inference && !modes::inference() && recorded {
+        return Err(PyRuntimeError::new_err(format!("{op}: in-place on an inference tensor outside inference_mode")));
+    }
+    if layout.may_self_overlap() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: out: several elements of the written tensor (an expanded one) refer to the same memory; clone() it first"
+        )));
+    }
+    if !t.array.buffer().is_writable() {
+        return Err(PyRuntimeError::new_err(format!("{op}: out: the tensor shares the memory of a read-only array")));
+    }
+    Ok(())
+}
+
+/// Notes that an op has written into `tensor`.
+pub fn after_write(tensor: &TensorBase, recorded: bool) {
+    tensor.array.buffer().bump_version();
+    if recorded {
+        tensor.array.buffer().bump_graph_version();
+    }
+}
