@@ -1,6 +1,14 @@
-from . import _core
-class Tensor(_core.TensorBase):
-    __slots__ = ()
-_core.register_tensor_type(Tensor)
-from .ops.elementwise import add
-Tensor.__add__ = add
+"""ferrograd: a small, fast, readable neural-network library. PyTorch's names, NumPy in and out, the arithmetic in Rust."""
+
+from . import _core, autograd
+from ._core import DTypeError, ShapeError, __version__, empty_cache, is_grad_enabled, memory_stats, set_flush_denormal
+from ._core import get_num_threads, is_inference_mode_enabled, set_num_threads
+from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
+from .creation import *  # noqa: F403
+from .dtypes import (
+    bfloat16, bool_, device, double, dtype, float, float16, float32, float64, half, int, int32, int64, long, uint8,
+)  # fmt: skip
+from .functions import *  # noqa: F403
+from ._tensor import Tensor
+
+bool = bool_

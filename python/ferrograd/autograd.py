@@ -1,29 +1,571 @@
-"""Automatic differentiation: the graph that recorded ops leave behind, and the walk back along it."""
+"""Automatic differentiation: the graph that recorded ops leave behind, and the walk back along it.
+
+While gradients are recorded, each op whose operands require one attaches a `Node` to its result. A node knows where the
+gradients of its operands go (`edges`) and what its op's rule needs (`saved`). `backward` walks from the outputs to the
+leaves, the latest node first: an op is recorded after its operands, so when a node's turn comes, every op that used its
+result has already sent its share, and the shares are added up. That is the chain rule
+
+    dQ/dx = Σ over the uses y of x:  dQ/dy · dy/dx
+
+and the rules in `ops/` are the factors dy/dx.
+"""
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import heapq
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from ._core import capture
+import numpy as np
+
+from . import _core
+from ._core import capture, is_grad_enabled, set_grad_mode
+
+if TYPE_CHECKING:
+    from ._tensor import Tensor
 
 _order = count()
+_anomaly = False
+
+#: The ops that add, sum, cast and copy gradients. `ops/__init__.py` sets it: ops are built on this module.
+ops: Any = None
 
 
 class Node:
     """One recorded op: where its operands' gradients go, and what its rule needs to compute them."""
 
-    __slots__ = ("__weakref__", "attributes", "dtype", "edges", "op", "order", "saved", "shape")
+    __slots__ = (
+        "__weakref__", "attributes", "checksums", "dtype", "edges", "hooks", "op", "order", "results", "saved", "shape",
+    )  # fmt: skip
 
     def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
         self.op = op
         self.attributes = attributes
         self.edges, self.saved = capture(args, result, op.spec)
-        self.shape = result.shape
-        self.dtype = result._dtype
         self.order = next(_order)
+        self.hooks: dict[int, Callable[[Any], Any]] | None = None
+        if type(result) is tuple:
+            self.results = len(result)
+            self.shape, self.dtype = None, None
+        else:
+            self.results = 1
+            self.shape, self.dtype = result.shape, result._dtype
+        if _anomaly:
+            self.checksums = [s.checksum() if type(s) is _core.Saved else None for s in self.saved]
 
     @property
     def name(self) -> str:
-        return self.op.name
+        """The op's name."""
+        return str(self.op.name)
+
+    def output(self, index: int) -> Node | Output:
+        """What stands for one of the results in the graph."""
+        return self if self.shape is not None else Output(self, index)
+
+    @property
+    def next_functions(self) -> tuple[tuple[Any, int], ...]:
+        """The nodes that made the operands, as PyTorch names them."""
+        return tuple((e.node, e.index) if type(e) is Output else (e, 0) for e in self.edges)
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name}Backward>"
+
+
+class Output:
+    """One of several results of a node."""
+
+    __slots__ = ("dtype", "index", "node", "shape")
+
+    def __init__(self, node: Node, index: int, result: Any = None) -> None:
+        self.node = node
+        self.index = index
+        if result is not None:
+            self.shape, self.dtype = result.shape, result._dtype
+
+    @property
+    def name(self) -> str:
+        """The op's name."""
+        return self.node.name
+
+    def __repr__(self) -> str:
+        return repr(self.node)
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+def _fitted(g: Any, edge: Any) -> Any:
+    """The gradient in the shape and dtype of what it is the gradient of: summed over broadcast dimensions."""
+    if g.shape != edge.shape:
+        g = ops.sum_to(g, shape=edge.shape)
+    dtype = edge._dtype if isinstance(edge, _core.TensorBase) else edge.dtype
+    return g if g._dtype == dtype else ops.cast(g, dtype=dtype)
+
+
+def _unpack(node: Node) -> list[Any]:
+    """What the node saved, as Tensors again."""
+    if node.saved is None:
+        raise RuntimeError(
+            f"backward of {node.name}: trying to go through the graph a second time, after what it saved was freed; "
+            "use retain_graph=True the first time"
+        )
+    if _anomaly and hasattr(node, "checksums"):
+        for what, saved, before in zip(node.op.saves, node.saved, node.checksums, strict=True):
+            if before is not None and saved.checksum() != before:
+                raise RuntimeError(
+                    f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write that no "
+                    "op made (through NumPy, say); copy before writing"
+                )
+    return [
+        saved.unpack(node, what) if type(saved) is _core.Saved else saved
+        for what, saved in zip(node.op.saves, node.saved, strict=True)
+    ]
+
+
+def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
+    """What the node's rule makes of the gradient of its result: one gradient an operand."""
+    op = node.op
+    saved = _unpack(node)
+    if create_graph and op.unfused is not None:
+        return _through_unfused(node, g, saved)
+    needs = [edge is not None for edge in node.edges]
+    result = op.vjp(g, needs, *saved, **node.attributes)
+    return result if type(result) is tuple else (result,)
+
+
+def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
+    """The gradients of a fused op by way of the ops it is made of, so that they can be differentiated again."""
+    values = dict(zip(node.op.saves, saved, strict=True))
+    operands = [values.get(name) for name in node.op.operands]
+    # Aliases, so that the walk ends at the operands even where one is made from another.
+    wanted = [k for k, edge in enumerate(node.edges) if edge is not None]
+    for k in wanted:
+        operands[k] = ops.alias(operands[k])
+    with enable_grad():
+        outputs = node.op.unfused(*operands, **node.attributes)
+    if type(outputs) is tuple:
+        pairs = [(y, gy) for y, gy in zip(outputs, g, strict=True) if gy is not None]
+        outputs, g = [y for y, _ in pairs], [gy for _, gy in pairs]
+    else:
+        outputs, g = [outputs], [g]
+    found = grad(outputs, [operands[k] for k in wanted], g, create_graph=True, allow_unused=True)
+    result: list[Any] = [None] * len(node.edges)
+    for k, gradient in zip(wanted, found, strict=True):
+        result[k] = gradient
+    return result
+
+
+def _run_hooks(hooks: dict[int, Callable[[Any], Any]], g: Any) -> Any:
+    for hook in list(hooks.values()):
+        changed = hook(g)
+        if changed is not None:
+            g = changed
+    return g
+
+
+def _walk(
+    roots: Sequence[tuple[Any, Any]],
+    retain_graph: bool,
+    create_graph: bool,
+    on_leaf: Callable[[dict[int, list[Any]]], None],
+    captured: dict[Any, Any] | None = None,
+    allowed: set[int] | None = None,
+) -> None:
+    """Walks from `roots`, pairs of an edge and its gradient, to the leaves.
+
+    `captured` maps nodes (and `(node, index)` of several results) to the gradients that a caller wants of them;
+    `allowed`, if given, holds the ids of the nodes and leaves that lead to wanted ones: the others are left out.
+    """
+    pending: dict[Node, Any] = {}  # the gradient of a node's result, or a list of them where it has several
+    heap: list[tuple[int, Node]] = []
+    leaves: dict[int, list[Any]] = {}  # id -> [leaf, gradient, whether nobody else holds it]
+
+    def send(edge: Any, g: Any, owned: bool) -> None:
+        kind = type(edge)
+        if kind is Node:
+            if g.shape != edge.shape or g._dtype != edge.dtype:
+                g = _fitted(g, edge)
+            if edge in pending:
+                pending[edge] = ops.add(pending[edge], g)
+            else:
+                pending[edge] = g
+                heapq.heappush(heap, (-edge.order, edge))
+        elif kind is Output:
+            g = _fitted(g, edge) if hasattr(edge, "shape") else g
+            node = edge.node
+            slots = pending.get(node)
+            if slots is None:
+                slots = pending[node] = [None] * node.results
+                heapq.heappush(heap, (-node.order, node))
+            before = slots[edge.index]
+            slots[edge.index] = g if before is None else ops.add(before, g)
+        else:
+            if g.shape != edge.shape or g._dtype != edge._dtype:
+                g, owned = _fitted(g, edge), True
+            entry = leaves.get(id(edge))
+            if entry is None:
+                leaves[id(edge)] = [edge, g, owned]
+            else:
+                entry[1], entry[2] = ops.add(entry[1], g), True
+
+    before = set_grad_mode(create_graph)
+    try:
+        for edge, g in roots:
+            send(edge, g, False)
+        while heap:
+            node = heapq.heappop(heap)[1]
+            g = pending.pop(node)
+            if node.hooks is not None:
+                g = _run_node_hooks(node, g)
+            if captured is not None:
+                _capture_into(captured, node, g)
+                if allowed is not None and not any(e is not None and id(_target(e)) in allowed for e in node.edges):
+                    continue
+            gradients = _gradients(node, g, create_graph)
+            if not retain_graph and node.saved:
+                node.saved = None
+            for edge, share in zip(node.edges, gradients, strict=True):
+                if edge is None or share is None or (allowed is not None and id(_target(edge)) not in allowed):
+                    continue
+                owned = share is not g and not create_graph and sum(other is share for other in gradients) == 1
+                send(edge, share, owned)
+        on_leaf(leaves)
+    finally:
+        set_grad_mode(before)
+
+
+def _target(edge: Any) -> Any:
+    return edge.node if type(edge) is Output else edge
+
+
+def _capture_into(captured: dict[Any, Any], node: Node, g: Any) -> None:
+    if node in captured:
+        captured[node] = g
+    elif type(g) is list:
+        for index, share in enumerate(g):
+            if share is not None and (node, index) in captured:
+                captured[node, index] = share
+
+
+def _run_node_hooks(node: Node, g: Any) -> Any:
+    hooks = node.hooks or {}
+    if type(g) is not list:
+        return _run_hooks(hooks[0], g) if 0 in hooks else g  # type: ignore[arg-type]
+    return [_run_hooks(hooks[k], s) if s is not None and k in hooks else s for k, s in enumerate(g)]  # type: ignore[arg-type]
+
+
+def _accumulate(leaf: Any, g: Any, owned: bool, create_graph: bool) -> None:
+    """Adds a gradient to `leaf.grad`; takes it over where nobody else holds its memory."""
+    if leaf._hooks is not None:
+        g = _run_hooks(leaf._hooks, g)
+        owned = False
+    before = leaf._grad
+    if before is None:
+        if create_graph:
+            leaf._grad = ops.clone(g)
+        else:
+            g = ops.detach(g) if g.requires_grad else g
+            leaf._grad = g if owned and g._owns_memory_alone() else ops.clone(g)
+    elif create_graph or before.requires_grad:
+        leaf._grad = ops.add(before, g)
+    else:
+        _core.backend.add(before, g, before)
+
+
+def _root_gradient(output: Any, g: Any, index: int) -> Any:
+    if not isinstance(output, _core.TensorBase):
+        raise TypeError(f"backward: outputs[{index}]: expected a Tensor, got {type(output).__name__}")
+    if not output.requires_grad:
+        raise RuntimeError(
+            f"backward: outputs[{index}], of shape {output.shape}, does not require grad and has no graph: no op that made "
+            "it was recorded from a tensor that requires grad"
+        )
+    if g is None:
+        if output.numel() != 1:
+            raise RuntimeError(
+                f"backward: a gradient can be made up for scalar outputs only; outputs[{index}] has shape {output.shape}: "
+                "pass its gradient"
+            )
+        return _core.backend.full(output.shape, 1, output._dtype)
+    g = g if isinstance(g, _core.TensorBase) else _core.from_numpy(np.asarray(g, dtype=output._dtype))
+    if g.shape != output.shape:
+        raise _core.ShapeError(
+            f"backward: gradient[{index}]: expected the shape of its output, {output.shape}, got {g.shape}"
+        )
+    return g
+
+
+def _edge(tensor: Any) -> Any:
+    node = tensor._node
+    return tensor if node is None else node
+
+
+def backward(
+    outputs: Tensor | Sequence[Tensor],
+    gradients: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Tensor | Sequence[Tensor] | None = None,
+) -> None:
+    """Adds to the `grad` of every leaf the sum over `outputs` of d(output)/d(leaf) · gradient.
+
+    Args:
+        outputs: the tensors to differentiate.
+        gradients: the gradient of each output, of its shape; may be None for outputs of one element (it is then 1).
+        retain_graph: keep what the nodes saved, so that the graph can be walked again; default: `create_graph`.
+        create_graph: record the gradients' own ops, so that they can be differentiated.
+        inputs: accumulate into these leaves only.
+
+    Raises:
+        RuntimeError: where no graph leads to an output, one was freed already, or a saved value was changed in place.
+    """
+    outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
+    given = gradients if isinstance(gradients, (list, tuple)) else [gradients] * len(outputs)
+    roots = [(_edge(y), _root_gradient(y, g, k)) for k, (y, g) in enumerate(zip(outputs, given, strict=True))]
+    only, allowed = None, None
+    if inputs is not None:
+        wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
+        only = {id(x) for x in wanted}
+        allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+
+    def on_leaf(leaves: dict[int, list[Any]]) -> None:
+        for leaf, g, owned in leaves.values():
+            if only is None or id(leaf) in only:
+                _accumulate(leaf, g, owned, create_graph)
+
+    _walk(
+        roots,
+        create_graph if retain_graph is None else retain_graph,
+        create_graph,
+        on_leaf,
+        None if allowed is None else {},
+        allowed,
+    )
+
+
+def grad(
+    outputs: Tensor | Sequence[Tensor],
+    inputs: Tensor | Sequence[Tensor],
+    grad_outputs: Any = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    allow_unused: bool | None = None,
+) -> tuple[Tensor | None, ...]:
+    """The gradients of the sum of `outputs` with respect to `inputs`, without touching any `grad`.
+
+    Args:
+        outputs: the tensors to differentiate.
+        inputs: what to differentiate by; leaves or results.
+        grad_outputs: the gradient of each output, of its shape; may be None for outputs of one element.
+        retain_graph: keep what the nodes saved; default: `create_graph`.
+        create_graph: record the gradients' own ops, so that they can be differentiated again.
+        allow_unused: give None for an input that no output depends on, instead of raising.
+
+    Returns:
+        A tuple: the gradient of each input, in its shape.
+    """
+    outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
+    wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
+    given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
+    roots = [(_edge(y), _root_gradient(y, g, k)) for k, (y, g) in enumerate(zip(outputs, given, strict=True))]
+    for k, x in enumerate(wanted):
+        if not isinstance(x, _core.TensorBase) or not x.requires_grad:
+            raise RuntimeError(f"grad: inputs[{k}]: expected a Tensor that requires grad")
+    keys = [(e.node, e.index) if type(e) is Output else e for e in map(_edge, wanted)]
+    captured: dict[Any, Any] = {key: None for key in keys if not isinstance(key, _core.TensorBase)}
+    by_leaf: dict[int, Any] = {}
+
+    def on_leaf(leaves: dict[int, list[Any]]) -> None:
+        for key, (leaf, g, _) in leaves.items():
+            by_leaf[key] = g if leaf._hooks is None else _run_hooks(leaf._hooks, g)
+
+    allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+    _walk(roots, create_graph if retain_graph is None else retain_graph, create_graph, on_leaf, captured, allowed)
+    found = [by_leaf.get(id(key)) if isinstance(key, _core.TensorBase) else captured[key] for key in keys]
+    for k, g in enumerate(found):
+        if g is None and not allow_unused:
+            raise RuntimeError(
+                f"grad: inputs[{k}], of shape {wanted[k].shape}, was not used to compute the outputs; "
+                "pass allow_unused=True to get None for it"
+            )
+    return tuple(found)
+
+
+def _leading_to(roots: Sequence[Any], wanted: set[int]) -> set[int]:
+    """The ids of the nodes and leaves from which a wanted one can be reached, wanted ones included."""
+    leads: set[int] = set()
+    seen: set[int] = set()
+    # Nodes in the order of their recording: operands before the ops that use them.
+    found: list[tuple[int, Node]] = []
+    stack = [_target(edge) for edge in roots]
+    while stack:
+        target = stack.pop()
+        if id(target) in seen:
+            continue
+        seen.add(id(target))
+        if id(target) in wanted:
+            leads.add(id(target))
+        if type(target) is Node:
+            found.append((target.order, target))
+            stack.extend(_target(e) for e in target.edges if e is not None)
+    for _, node in sorted(found, key=lambda pair: pair[0]):
+        if any(e is not None and id(_target(e)) in leads for e in node.edges):
+            leads.add(id(node))
+    return leads
+
+
+# ---------------------------------------------------------------------------------------------------------------------
+
+
+class _Mode(contextlib.ContextDecorator):
+    """A mode of this thread, as a context manager or a decorator; it can be entered again while it is in force."""
+
+    def __init__(self) -> None:
+        self._before: list[Any] = []
+
+    def __enter__(self) -> None:
+        self._before.append(self._enter())
+
+    def __exit__(self, *_: object) -> None:
+        self._leave(self._before.pop())
+
+    def _enter(self) -> Any:
+        raise NotImplementedError
+
+    def _leave(self, before: Any) -> None:
+        set_grad_mode(before)
+
+    def __call__(self, function: Any) -> Any:
+        # A fresh instance each call: the decorated function may run on several threads.
+        make = type(self)
+        arguments = self._arguments()
+
+        @functools.wraps(function)
+        def inside(*args: Any, **kwargs: Any) -> Any:
+            with make(*arguments):
+                return function(*args, **kwargs)
+
+        return inside
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return ()
+
+
+class no_grad(_Mode):
+    """Ops inside are not recorded: `with fg.no_grad(): ...` or `@fg.no_grad()`."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        mode = super().__new__(cls)
+        if function is None:
+            return mode
+        _Mode.__init__(mode)
+        return mode(function)
+
+    def _enter(self) -> bool:
+        return set_grad_mode(False)
+
+
+class enable_grad(_Mode):
+    """Ops inside are recorded, also within `no_grad`."""
+
+    def __new__(cls, function: Any = None) -> Any:
+        mode = super().__new__(cls)
+        if function is None:
+            return mode
+        _Mode.__init__(mode)
+        return mode(function)
+
+    def _enter(self) -> bool:
+        return set_grad_mode(True)
+
+
+class set_grad_enabled(_Mode):
+    """Switches recording on or off: at once, and back again at the end of a `with`."""
+
+    def __init__(self, mode: bool) -> None:
+        super().__init__()
+        self.mode = bool(mode)
+        self._outer: bool | None = set_grad_mode(self.mode)
+
+    def _enter(self) -> bool:
+        before = set_grad_mode(self.mode)
+        if self._outer is not None:
+            before, self._outer = self._outer, None
+        return before
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return (self.mode,)
+
+    def __call__(self, function: Any) -> Any:
+        if self._outer is not None:
+            set_grad_mode(self._outer)
+            self._outer = None
+        return super().__call__(function)
+
+
+class inference_mode(_Mode):
+    """As `no_grad`, and tensors made inside can never enter a graph."""
+
+    def __init__(self, mode: bool = True) -> None:
+        super().__init__()
+        self.mode = bool(mode)
+
+    def _enter(self) -> tuple[bool, bool]:
+        return set_grad_mode(is_grad_enabled() and not self.mode), _core.set_inference_mode(self.mode)
+
+    def _leave(self, before: Any) -> None:
+        set_grad_mode(before[0])
+        _core.set_inference_mode(before[1])
+
+    def _arguments(self) -> tuple[Any, ...]:
+        return (self.mode,)
+
+
+@contextlib.contextmanager
+def detect_anomaly() -> Iterator[None]:
+    """Checks what ops saved against writes that no op made (through a NumPy view, say). Slow: every byte is read twice."""
+    global _anomaly
+    before, _anomaly = _anomaly, True
+    try:
+        yield
+    finally:
+        _anomaly = before
+
+
+class RemovableHandle:
+    """What `register_hook` returns; `remove()` takes the hook away again."""
+
+    _ids = count()
+
+    def __init__(self, hooks: dict[int, Any]) -> None:
+        self._hooks = hooks
+        self.id = next(RemovableHandle._ids)
+
+    def remove(self) -> None:
+        """Takes the hook away; a second call does nothing."""
+        self._hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.remove()
+
+
+def hooks_of(tensor: Any) -> dict[int, Any]:
+    """The hooks that run on the gradient of a tensor."""
+    node = tensor._node
+    if node is None:
+        if tensor._hooks is None:
+            tensor._hooks = {}
+        hooks: dict[int, Any] = tensor._hooks
+        return hooks
+    index = node.index if type(node) is Output else 0
+    owner = _target(node)
+    if owner.hooks is None:
+        owner.hooks = {}
+    hooks = owner.hooks.setdefault(index, {})
+    return hooks

@@ -2,18 +2,29 @@
 
     @op
     def exp(x):
-        \"\"\"exp(x)_i = e^(x_i)\"\"\"
+        \"\"\"exp(x)_i = e^(x_i).\"\"\"
         return backend.exp(x)
 
     @exp.rule(saves=("result",))
     def _(g, needs, y):
         return mul(g, y)
 
-Operands (tensors, arrays, numbers) are positional, attributes are keywords. A rule gets the gradient `g` of the result,
-`needs` (which operands want a gradient), what it saved, and the attributes; it returns one gradient for each operand,
-or a single one where the op has a single operand. `saves` names operands, `"result"`, or the shape of an operand as
-`"x.shape"`. The engine sums a gradient over the dimensions along which its operand was broadcast and casts it to the
-operand's dtype: rules need not.
+Operands (tensors, arrays, numbers, None) are positional, attributes are keywords. A rule gets the gradient `g` of the
+result, `needs` (which operands want a gradient), what it saved, and the attributes; it returns one gradient for each
+operand, or a single one where the op has a single operand, or None where an operand gets none.
+
+`saves` names operands, `"result"`, or the shape of an operand as `"x.shape"`. The engine sums a gradient over the
+dimensions along which its operand was broadcast and casts it to the operand's dtype: rules need not.
+
+An op may return a tuple; `"result0"`, `"result1"`, … name its parts, and `g` is then a list, with None for parts that
+nothing depends on. Parts that are not differentiable come from the backend without `requires_grad`.
+
+A fused op whose gradient is one kernel names all its operands in `saves` and gives the ops it is made of:
+
+    @layer_norm.unfused
+    def _(x, weight, bias, *, eps): ...
+
+They are run from the saved operands when the gradient itself is to be differentiated (`create_graph=True`).
 """
 
 from __future__ import annotations
@@ -23,45 +34,48 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from .._core import capture
-from ..autograd import Node
-
-#: Every op by name: what the test registry has to cover.
-OPS: dict[str, Op] = {}
+from ..autograd import Node, Output
 
 
 class Op:
     """What the engine knows of an op: its name, its rule, and what the rule asks for."""
 
-    __slots__ = ("forward", "name", "saves", "spec", "unfused", "vjp")
+    __slots__ = ("forward", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
+        parameters = inspect.signature(forward).parameters.values()
         self.forward = forward
         self.name = forward.__name__
+        self.operands = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.vjp: Callable[..., Any] | None = None
         self.unfused: Callable[..., Any] | None = None
         self.saves: tuple[str, ...] = ()
-        self.spec: list[int] = []
+        self.spec: tuple[int, ...] = ()
+
+    def position(self, what: str) -> int:
+        """How `_core.capture` is told to save `what`."""
+        if what.startswith("result"):
+            return -1 - int(what[len("result") :] or 0)
+        name, _, shape = what.partition(".")
+        return self.operands.index(name) + (100 if shape == "shape" else 0)
 
 
-def _position(names: list[str], variadic: str | None, what: str) -> int:
-    name, _, shape = what.partition(".")
-    if name == "result":
-        return -1
-    return names.index(name) + (100 if shape == "shape" else 0)
+#: Every op by name: what the test registry has to cover.
+OPS: dict[str, Op] = {}
 
 
 def op(forward: Callable[..., Any]) -> Any:
-    """Makes a differentiable op of a function over one backend call."""
+    """Makes an op of a function over one backend call."""
     this = Op(forward)
     OPS[this.name] = this
-    parameters = inspect.signature(forward).parameters.values()
-    names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD or p.kind is p.POSITIONAL_ONLY]
 
     @functools.wraps(forward)
     def call(*args: Any, **attributes: Any) -> Any:
         result = forward(*args, **attributes)
-        if result.requires_grad:
+        if type(result) is tuple:
+            _record_parts(this, args, attributes, result)
+        elif result.requires_grad:
             result._node = Node(this, args, attributes, result)
         return result
 
@@ -69,11 +83,24 @@ def op(forward: Callable[..., Any]) -> Any:
         def declare(vjp: Callable[..., Any]) -> Callable[..., Any]:
             this.vjp = vjp
             this.saves = saves
-            this.spec = [_position(names, None, what) for what in saves]
+            this.spec = tuple(this.position(what) for what in saves)
             return vjp
 
         return declare
 
+    def unfused(composition: Callable[..., Any]) -> Callable[..., Any]:
+        this.unfused = composition
+        return composition
+
     call.rule = rule  # type: ignore[attr-defined]
+    call.unfused = unfused  # type: ignore[attr-defined]
     call.op = this  # type: ignore[attr-defined]
     return call
+
+
+def _record_parts(this: Op, args: tuple[Any, ...], attributes: dict[str, Any], parts: tuple[Any, ...]) -> None:
+    differentiable = [k for k, part in enumerate(parts) if part is not None and part.requires_grad]
+    if differentiable:
+        node = Node(this, args, attributes, parts)
+        for k in differentiable:
+            parts[k]._node = Output(node, k, parts[k])

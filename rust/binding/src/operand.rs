@@ -18,14 +18,6 @@ pub enum Number {
 }
 
 impl Number {
-    fn kind(self) -> Kind {
-        match self {
-            Number::Bool(_) => Kind::Bool,
-            Number::Int(_) => Kind::Int,
-            Number::Float(_) => Kind::Float,
-        }
-    }
-
     /// The dtype that it has on its own: PyTorch's defaults.
     pub fn default_dtype(self) -> DType {
         match self {

@@ -12,7 +12,8 @@ use pyo3::exceptions::{PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyTuple, PyType};
+use pyo3::types::{PyFloat, PyInt, PyTuple, PyType};
+use smallvec::SmallVec;
 
 use crate::{modes, numpy as np};
 
@@ -313,7 +314,8 @@ pub struct Saved {
     array: Array,
     version: u32,
     edge: Option<Py<PyAny>>,
-    is_result: bool,
+    /// Which result of the node it is, for results that are differentiable.
+    result: Option<usize>,
     requires_grad: bool,
 }
 
@@ -338,10 +340,10 @@ impl Saved {
             return Ok(edge.bind(py).clone());
         }
         let mut contents = TensorBase::new(self.array.clone(), self.requires_grad);
-        contents.node = match &self.edge {
-            Some(edge) => Some(edge.clone_ref(py)),
-            None if self.is_result => Some(node.clone().unbind()),
-            None => None,
+        contents.node = match (&self.edge, self.result) {
+            (Some(edge), _) => Some(edge.clone_ref(py)),
+            (None, Some(k)) => Some(node.call_method1("output", (k,))?.unbind()),
+            (None, None) => None,
         };
         wrap(py, contents)
     }
@@ -358,53 +360,61 @@ impl Saved {
     }
 }
 
-/// What a node keeps of a call: `(edges, saved)`. `spec` says what the rule asks for: `k` the k-th argument, `-1` the
-/// result, `100 + k` the shape of the k-th argument.
+/// What a node keeps of a call: `(edges, saved)`. `spec` says what the rule asks for: `k` the k-th argument, `-1 - k` the
+/// k-th result, `100 + k` the shape of the k-th argument. `result` is a Tensor or a tuple of Tensors.
 #[pyfunction]
 pub fn capture<'py>(
-    py: Python<'py>,
     args: &Bound<'py, PyTuple>,
     result: &Bound<'py, PyAny>,
-    spec: Vec<i32>,
+    spec: &Bound<'py, PyTuple>,
 ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
-    let mut edges = Vec::with_capacity(args.len());
-    for argument in args.iter() {
-        edges.push(edge(&argument)?);
-    }
-    let mut saved: Vec<Py<PyAny>> = Vec::with_capacity(spec.len());
-    for what in spec {
-        saved.push(match what {
-            -1 => save(result, None, true)?,
-            k if k >= 100 => args.get_item((k - 100) as usize)?.getattr("shape")?.unbind(),
-            k => {
-                let edge = edges[k as usize].as_ref().map(|e| e.clone_ref(py));
-                save(&args.get_item(k as usize)?, edge, false)?
+    let py = args.py();
+    let edges = args.iter().map(|argument| edge(&argument)).collect::<PyResult<SmallVec<[_; 4]>>>()?;
+    let mut saved: SmallVec<[Py<PyAny>; 4]> = SmallVec::new();
+    for what in spec.iter() {
+        let what: i32 = what.extract()?;
+        saved.push(if what < 0 {
+            let k = (-1 - what) as usize;
+            match result.cast::<PyTuple>() {
+                Ok(many) => save(&many.get_item(k)?, None, Some(k))?,
+                Err(_) => save(result, None, Some(0))?,
             }
+        } else if what >= 100 {
+            shape_of(&args.get_item((what - 100) as usize)?)?
+        } else {
+            let k = what as usize;
+            save(&args.get_item(k)?, edges[k].as_ref().map(|e| e.clone_ref(py)), None)?
         });
     }
     Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?))
 }
 
-fn save(value: &Bound<'_, PyAny>, edge: Option<Py<PyAny>>, is_result: bool) -> PyResult<Py<PyAny>> {
-    let py = value.py();
-    match value.cast::<TensorBase>() {
-        Ok(tensor) => {
-            let t = tensor.borrow();
-            if t.inference && edge.is_none() && !is_result && t.array.dtype().is_float() && t.requires_grad {
-                return Err(PyRuntimeError::new_err("an inference tensor cannot be saved for backward; clone() it first"));
-            }
-            let saved = Saved {
-                version: t.array.buffer().version(),
-                array: t.array.clone(),
-                edge,
-                is_result,
-                requires_grad: t.requires_grad || is_result,
-            };
-            Ok(Py::new(py, saved)?.into_any())
-        }
-        // A number or an ndarray: kept as it is.
-        Err(_) => Ok(value.clone().unbind()),
+/// The shape of an operand; a number has `()`.
+fn shape_of(value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
+    if value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>() {
+        return Ok(PyTuple::empty(value.py()).into_any().unbind());
     }
+    Ok(value.getattr("shape")?.unbind())
+}
+
+fn save(value: &Bound<'_, PyAny>, edge: Option<Py<PyAny>>, result: Option<usize>) -> PyResult<Py<PyAny>> {
+    let py = value.py();
+    // A number, an ndarray or None is kept as it is.
+    let Ok(tensor) = value.cast::<TensorBase>() else { return Ok(value.clone().unbind()) };
+    let t = tensor.borrow();
+    if t.inference && result.is_none() {
+        return Err(PyRuntimeError::new_err(
+            "a tensor made under inference_mode cannot be saved for the backward pass; clone() it outside the mode",
+        ));
+    }
+    let saved = Saved {
+        version: t.array.buffer().version(),
+        array: t.array.clone(),
+        edge,
+        result: result.filter(|_| t.requires_grad),
+        requires_grad: t.requires_grad,
+    };
+    Ok(Py::new(py, saved)?.into_any())
 }
 
 /// Checks that an op may write into `tensor` and notes the write. `recorded`: the write becomes part of the graph.

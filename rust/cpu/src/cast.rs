@@ -71,13 +71,21 @@ convert_half!(f16, bf16);
 /// `a` as another dtype, in the same memory order; a copy even where the dtype is the same.
 pub fn cast(a: &Array, dtype: DType) -> Result<Array> {
     let out = Array::empty_like(a, a.shape(), dtype)?;
-    cast_into(a, &out);
+    copy_into(a, &out);
     Ok(out)
 }
 
-/// `out_i = a_i`, converted; the shapes are equal, the memory does not overlap.
-pub(crate) fn cast_into(a: &Array, out: &Array) {
+/// `a` in row-major memory of its own.
+pub fn contiguous(a: &Array) -> Result<Array> {
+    let out = Array::empty(a.shape(), a.dtype())?;
+    copy_into(a, &out);
+    Ok(out)
+}
+
+/// `out_i = a_i`, converted to the dtype of `out`; `a` is broadcast to the shape of `out`. The memory does not overlap.
+pub fn copy_into(a: &Array, out: &Array) {
     path!("cast", parallel);
+    let a = &a.view(a.layout().broadcast_to(out.shape()));
     macro_rules! from {
         ($t:ty) => {
             match out.dtype() {

@@ -8,4 +8,5 @@ pub mod parallel;
 pub mod paths;
 pub mod simd;
 pub mod strided;
-pub use cast::cast;
+
+pub use cast::{cast, contiguous, copy_into};

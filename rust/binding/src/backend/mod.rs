@@ -3,7 +3,9 @@
 //!
 //! One file a family. A call is describable as data: operands first, attributes after them, `out` last.
 
+mod copy;
 mod elementwise;
+pub mod view;
 
 use ferrograd_array::{Array, Result};
 use pyo3::prelude::*;
@@ -50,5 +52,11 @@ pub fn with_out<'py>(
 #[pymodule]
 pub mod backend {
     #[pymodule_export]
+    use super::copy::{cast, copy_};
+    #[pymodule_export]
     use super::elementwise::{add, mul};
+    #[pymodule_export]
+    use super::view::{
+        contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,
+    };
 }

@@ -1,0 +1,62 @@
+"""Functions that are methods of Tensor as well."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from .. import _core, autograd
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+#: What `install` puts on the Tensor class.
+METHODS: dict[str, Any] = {}
+
+
+def method(*names: str) -> Callable[[F], F]:
+    """Makes the function a method of Tensor, under its own name or the names given."""
+
+    def register(function: F) -> F:
+        for name in names or (function.__name__,):
+            METHODS[name] = function
+        return function
+
+    return register
+
+
+def in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form of a function that takes `out=`: `x.add_(y)` for `add(x, y)`.
+
+    On a leaf that requires grad it raises; on the result of an op it rebinds the graph: from then on the tensor is what
+    the op made. On a view of a recorded tensor it raises and names the out-of-place form.
+    """
+
+    def write(self: Any, *args: Any, **kwargs: Any) -> Any:
+        operands = (self, *args, *kwargs.values())
+        recorded = autograd.is_grad_enabled() and any(
+            isinstance(x, _core.TensorBase) and x.requires_grad for x in operands
+        )
+        if not recorded:
+            return function(self, *args, **kwargs, out=self)
+        _core.before_write(name, self, True)
+        return rebind(name, self, function(self, *args, **kwargs))
+
+    write.__name__ = write.__qualname__ = name
+    write.__doc__ = f"As `{name.removesuffix('_')}`, in place; returns the tensor itself."
+    METHODS[name] = write
+    return write
+
+
+def rebind(name: str, target: Any, result: Any) -> Any:
+    """Writes the result of a recorded op into the memory of `target`, which takes its place in the graph."""
+    if result.shape != target.shape:
+        raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
+    _core.backend.copy_(target, result, True, name)
+    target._node = result._node
+    return target
+
+
+def install(cls: type) -> None:
+    """Puts the methods on the Tensor class."""
+    for name, function in METHODS.items():
+        setattr(cls, name, function)

@@ -1,0 +1,14 @@
+"""What can be computed: one function a primitive, its forward and its gradient rule side by side.
+
+Operands are positional, attributes are keywords, and nothing is filled in: PyTorch's signatures and defaults are in
+`ferrograd.functions` and `ferrograd.nn.functional`, which call these. `_op.py` says how an op is written.
+"""
+
+import sys
+
+from .. import autograd
+from ._op import OPS, Op, op
+from .elementwise import *  # noqa: F403
+from .view import *  # noqa: F403
+
+autograd.ops = sys.modules[__name__]

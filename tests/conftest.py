@@ -1,0 +1,36 @@
+"""What every test shares."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import ferrograd as fg
+from ferrograd import _core
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if not hasattr(_core, "testing"):
+        raise pytest.UsageError("the tests need the test build of the core: run `make test`")
+
+
+@pytest.fixture
+def threads():
+    """Sets the number of threads; restored after the test."""
+    before = fg.get_num_threads()
+    yield fg.set_num_threads
+    fg.set_num_threads(before)
+
+
+@pytest.fixture
+def isa():
+    """Sets the instruction set of the process; restored after the test."""
+    before = _core.isa()
+    yield _core.testing.set_isa
+    _core.testing.set_isa(before)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Random numbers, the same in every run."""
+    return np.random.default_rng(20261123)
