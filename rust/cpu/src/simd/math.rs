@@ -4,6 +4,14 @@
 //! without fused multiply-add; they have no branches, so each costs the same for all arguments. The polynomials come
 //! from `tools/minimax.py`. The f64 forms are libm's, lane by lane: they are the reference that the f32 forms and the
 //! gradients are checked against.
+//!
+//! The largest errors over all 2³² arguments, in units in the last place of the f32 nearest to libm's f64 result
+//! (`exhaustive_every_number_is_within_3_ulp`); AVX2 and AVX-512 agree:
+//!
+//! | | exp | expm1 | log | log1p | tanh | sigmoid | erf |
+//! |---|---|---|---|---|---|---|---|
+//! | fused | 1.04 | 1.53 | 0.86 | 1.44 | 2.57 | 2.41 | 1.13 |
+//! | not fused | 1.01 | 1.66 | 0.86 | 1.44 | 2.61 | 2.41 | 1.33 |
 
 use super::{Float, Simd};
 
