@@ -111,7 +111,7 @@ impl Helper {
                 return epoch;
             }
             spins = spins.wrapping_add(1);
-            if spins % 128 != 0 || started.elapsed() < AWAKE {
+            if !spins.is_multiple_of(128) || started.elapsed() < AWAKE {
                 self.pause(spins);
                 continue;
             }

@@ -147,8 +147,16 @@ macro_rules! avx2 {
             #[inline(always)]
             fn ldexp(self, a: $v, n: $v) -> $v {
                 // Two steps, so that results below the normal range are reached by one rounding.
-                let half = Simd::<$t>::floor(self, Simd::<$t>::mul(self, n, Simd::<$t>::splat(self, 0.5)));
-                unsafe { Simd::<$t>::mul(self, Simd::<$t>::mul(self, a, $suffix::power(half)), $suffix::power(Simd::<$t>::sub(self, n, half))) }
+                unsafe {
+                    let bias = $set1($suffix::BIAS);
+                    let shifted = $fma(n, $set1(0.5), bias);
+                    let rest = $sub(n, $sub(shifted, bias));
+                    $mul($mul(a, $suffix::power(shifted)), $suffix::power($add(rest, bias)))
+                }
+            }
+            #[inline(always)]
+            fn power(self, n: $v) -> $v {
+                unsafe { $suffix::power($add(n, $set1($suffix::BIAS))) }
             }
             #[inline(always)]
             fn frexp(self, a: $v) -> ($v, $v) {
@@ -162,29 +170,83 @@ macro_rules! avx2 {
             fn hmax(self, a: $v) -> $t {
                 let mut lanes = [0.0; $lanes];
                 unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
-                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x > m || Float::is_nan(x) { x } else { m })
+                lanes.into_iter().fold(
+                    lanes[0],
+                    #[inline(always)]
+                    |m, x| if x > m || Float::is_nan(x) { x } else { m },
+                )
             }
             #[inline(always)]
             fn hmin(self, a: $v) -> $t {
                 let mut lanes = [0.0; $lanes];
                 unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
-                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x < m || Float::is_nan(x) { x } else { m })
+                lanes.into_iter().fold(
+                    lanes[0],
+                    #[inline(always)]
+                    |m, x| if x < m || Float::is_nan(x) { x } else { m },
+                )
             }
         }
     };
 }
 
 avx2!(
-    f32, __m256, 8, MASK32, mask32, _mm256_maskload_ps, _mm256_maskstore_ps, ps,
-    _mm256_set1_ps, _mm256_loadu_ps, _mm256_storeu_ps, _mm256_add_ps, _mm256_sub_ps, _mm256_mul_ps, _mm256_div_ps,
-    _mm256_fmadd_ps, _mm256_sqrt_ps, _mm256_xor_ps, _mm256_and_ps, _mm256_andnot_ps, _mm256_or_ps, _mm256_max_ps,
-    _mm256_min_ps, _mm256_round_ps, _mm256_cmp_ps, _mm256_movemask_ps, _mm256_blendv_ps
+    f32,
+    __m256,
+    8,
+    MASK32,
+    mask32,
+    _mm256_maskload_ps,
+    _mm256_maskstore_ps,
+    ps,
+    _mm256_set1_ps,
+    _mm256_loadu_ps,
+    _mm256_storeu_ps,
+    _mm256_add_ps,
+    _mm256_sub_ps,
+    _mm256_mul_ps,
+    _mm256_div_ps,
+    _mm256_fmadd_ps,
+    _mm256_sqrt_ps,
+    _mm256_xor_ps,
+    _mm256_and_ps,
+    _mm256_andnot_ps,
+    _mm256_or_ps,
+    _mm256_max_ps,
+    _mm256_min_ps,
+    _mm256_round_ps,
+    _mm256_cmp_ps,
+    _mm256_movemask_ps,
+    _mm256_blendv_ps
 );
 avx2!(
-    f64, __m256d, 4, MASK64, mask64, _mm256_maskload_pd, _mm256_maskstore_pd, pd,
-    _mm256_set1_pd, _mm256_loadu_pd, _mm256_storeu_pd, _mm256_add_pd, _mm256_sub_pd, _mm256_mul_pd, _mm256_div_pd,
-    _mm256_fmadd_pd, _mm256_sqrt_pd, _mm256_xor_pd, _mm256_and_pd, _mm256_andnot_pd, _mm256_or_pd, _mm256_max_pd,
-    _mm256_min_pd, _mm256_round_pd, _mm256_cmp_pd, _mm256_movemask_pd, _mm256_blendv_pd
+    f64,
+    __m256d,
+    4,
+    MASK64,
+    mask64,
+    _mm256_maskload_pd,
+    _mm256_maskstore_pd,
+    pd,
+    _mm256_set1_pd,
+    _mm256_loadu_pd,
+    _mm256_storeu_pd,
+    _mm256_add_pd,
+    _mm256_sub_pd,
+    _mm256_mul_pd,
+    _mm256_div_pd,
+    _mm256_fmadd_pd,
+    _mm256_sqrt_pd,
+    _mm256_xor_pd,
+    _mm256_and_pd,
+    _mm256_andnot_pd,
+    _mm256_or_pd,
+    _mm256_max_pd,
+    _mm256_min_pd,
+    _mm256_round_pd,
+    _mm256_cmp_pd,
+    _mm256_movemask_pd,
+    _mm256_blendv_pd
 );
 
 /// What differs between f32 and f64 beyond a suffix.
@@ -193,12 +255,13 @@ avx2!(
 mod ps {
     use std::arch::x86_64::*;
 
+    /// Adding this leaves an integer, biased as an exponent is, in the lowest bits: cheaper than a conversion.
+    pub const BIAS: f32 = (3 << 22) as f32 + 127.0;
+
+    /// `2ⁿ` from `n + BIAS`.
     #[inline(always)]
-    pub unsafe fn power(n: __m256) -> __m256 {
-        unsafe {
-            let biased = _mm256_add_epi32(_mm256_cvtps_epi32(n), _mm256_set1_epi32(127));
-            _mm256_castsi256_ps(_mm256_slli_epi32::<23>(biased))
-        }
+    pub unsafe fn power(biased: __m256) -> __m256 {
+        unsafe { _mm256_castsi256_ps(_mm256_slli_epi32::<23>(_mm256_castps_si256(biased))) }
     }
 
     #[inline(always)]
@@ -227,12 +290,11 @@ mod ps {
 mod pd {
     use std::arch::x86_64::*;
 
+    pub const BIAS: f64 = (3u64 << 51) as f64 + 1023.0;
+
     #[inline(always)]
-    pub unsafe fn power(n: __m256d) -> __m256d {
-        unsafe {
-            let biased = _mm256_add_epi64(_mm256_cvtepi32_epi64(_mm256_cvtpd_epi32(n)), _mm256_set1_epi64x(1023));
-            _mm256_castsi256_pd(_mm256_slli_epi64::<52>(biased))
-        }
+    pub unsafe fn power(biased: __m256d) -> __m256d {
+        unsafe { _mm256_castsi256_pd(_mm256_slli_epi64::<52>(_mm256_castpd_si256(biased))) }
     }
 
     #[inline(always)]

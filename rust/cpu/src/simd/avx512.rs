@@ -17,10 +17,11 @@ where
 }
 
 macro_rules! avx512 {
-    ($t:ty, $v:ty, $m:ty, $lanes:expr, $root_half:expr, $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident,
+    ($t:ty, $v:ty, $m:ty, $lanes:expr, $mantissa:expr, $root_half:expr, $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident,
      $mask_storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident, $xor:ident,
      $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident, $blend:ident,
-     $scalef:ident, $getexp:ident, $reduce_add:ident) => {
+     $scalef:ident, $reduce_add:ident, $to_bits:ident, $from_bits:ident, $iset1:ident, $isub:ident, $srai:ident,
+     $slli:ident, $to_float:ident) => {
         // SAFETY (every block below): the token exists only inside `enter`, on a machine that has the instructions.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Simd<$t> for Avx512 {
@@ -139,11 +140,16 @@ macro_rules! avx512 {
                 unsafe { $scalef(a, n) }
             }
             #[inline(always)]
+            fn power(self, n: $v) -> $v {
+                unsafe { $scalef($set1(1.0), n) }
+            }
+            #[inline(always)]
             fn frexp(self, a: $v) -> ($v, $v) {
                 unsafe {
-                    // The exponent of a/√½ breaks where the mantissa has to.
-                    let e = $getexp($mul(a, $set1($root_half)));
-                    ($scalef(a, Simd::<$t>::neg(self, e)), e)
+                    // Subtracting the bits of √½ puts the break of the exponent field there.
+                    let bits = $to_bits(a);
+                    let e = $srai::<$mantissa>($isub(bits, $iset1($root_half.to_bits() as _)));
+                    ($from_bits($isub(bits, $slli::<$mantissa>(e))), $to_float(e))
                 }
             }
             #[inline(always)]
@@ -154,29 +160,97 @@ macro_rules! avx512 {
             fn hmax(self, a: $v) -> $t {
                 let mut lanes = [0.0; $lanes];
                 unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
-                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x > m || Float::is_nan(x) { x } else { m })
+                lanes.into_iter().fold(
+                    lanes[0],
+                    #[inline(always)]
+                    |m, x| if x > m || Float::is_nan(x) { x } else { m },
+                )
             }
             #[inline(always)]
             fn hmin(self, a: $v) -> $t {
                 let mut lanes = [0.0; $lanes];
                 unsafe { Simd::<$t>::store(self, lanes.as_mut_ptr(), a) };
-                lanes.into_iter().fold(lanes[0], #[inline(always)] |m, x| if x < m || Float::is_nan(x) { x } else { m })
+                lanes.into_iter().fold(
+                    lanes[0],
+                    #[inline(always)]
+                    |m, x| if x < m || Float::is_nan(x) { x } else { m },
+                )
             }
         }
     };
 }
 
 avx512!(
-    f32, __m512, __mmask16, 16, std::f32::consts::SQRT_2, _mm512_set1_ps, _mm512_loadu_ps, _mm512_storeu_ps,
-    _mm512_maskz_loadu_ps, _mm512_mask_storeu_ps, _mm512_add_ps, _mm512_sub_ps, _mm512_mul_ps, _mm512_div_ps,
-    _mm512_fmadd_ps, _mm512_sqrt_ps, _mm512_xor_ps, _mm512_and_ps, _mm512_andnot_ps, _mm512_or_ps, _mm512_max_ps,
-    _mm512_min_ps, _mm512_roundscale_ps, _mm512_cmp_ps_mask, _mm512_mask_blend_ps, _mm512_scalef_ps,
-    _mm512_getexp_ps, _mm512_reduce_add_ps
+    f32,
+    __m512,
+    __mmask16,
+    16,
+    23,
+    std::f32::consts::FRAC_1_SQRT_2,
+    _mm512_set1_ps,
+    _mm512_loadu_ps,
+    _mm512_storeu_ps,
+    _mm512_maskz_loadu_ps,
+    _mm512_mask_storeu_ps,
+    _mm512_add_ps,
+    _mm512_sub_ps,
+    _mm512_mul_ps,
+    _mm512_div_ps,
+    _mm512_fmadd_ps,
+    _mm512_sqrt_ps,
+    _mm512_xor_ps,
+    _mm512_and_ps,
+    _mm512_andnot_ps,
+    _mm512_or_ps,
+    _mm512_max_ps,
+    _mm512_min_ps,
+    _mm512_roundscale_ps,
+    _mm512_cmp_ps_mask,
+    _mm512_mask_blend_ps,
+    _mm512_scalef_ps,
+    _mm512_reduce_add_ps,
+    _mm512_castps_si512,
+    _mm512_castsi512_ps,
+    _mm512_set1_epi32,
+    _mm512_sub_epi32,
+    _mm512_srai_epi32,
+    _mm512_slli_epi32,
+    _mm512_cvtepi32_ps
 );
 avx512!(
-    f64, __m512d, __mmask8, 8, std::f64::consts::SQRT_2, _mm512_set1_pd, _mm512_loadu_pd, _mm512_storeu_pd,
-    _mm512_maskz_loadu_pd, _mm512_mask_storeu_pd, _mm512_add_pd, _mm512_sub_pd, _mm512_mul_pd, _mm512_div_pd,
-    _mm512_fmadd_pd, _mm512_sqrt_pd, _mm512_xor_pd, _mm512_and_pd, _mm512_andnot_pd, _mm512_or_pd, _mm512_max_pd,
-    _mm512_min_pd, _mm512_roundscale_pd, _mm512_cmp_pd_mask, _mm512_mask_blend_pd, _mm512_scalef_pd,
-    _mm512_getexp_pd, _mm512_reduce_add_pd
+    f64,
+    __m512d,
+    __mmask8,
+    8,
+    52,
+    std::f64::consts::FRAC_1_SQRT_2,
+    _mm512_set1_pd,
+    _mm512_loadu_pd,
+    _mm512_storeu_pd,
+    _mm512_maskz_loadu_pd,
+    _mm512_mask_storeu_pd,
+    _mm512_add_pd,
+    _mm512_sub_pd,
+    _mm512_mul_pd,
+    _mm512_div_pd,
+    _mm512_fmadd_pd,
+    _mm512_sqrt_pd,
+    _mm512_xor_pd,
+    _mm512_and_pd,
+    _mm512_andnot_pd,
+    _mm512_or_pd,
+    _mm512_max_pd,
+    _mm512_min_pd,
+    _mm512_roundscale_pd,
+    _mm512_cmp_pd_mask,
+    _mm512_mask_blend_pd,
+    _mm512_scalef_pd,
+    _mm512_reduce_add_pd,
+    _mm512_castpd_si512,
+    _mm512_castsi512_pd,
+    _mm512_set1_epi64,
+    _mm512_sub_epi64,
+    _mm512_srai_epi64,
+    _mm512_slli_epi64,
+    _mm512_cvtepi64_pd
 );

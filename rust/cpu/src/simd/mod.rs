@@ -84,6 +84,8 @@ pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
 
     /// `a · 2ⁿ` for an integral `n`, exact where the result is a normal number; `n` within ±(2 × the exponent range).
     fn ldexp(self, a: Self::V, n: Self::V) -> Self::V;
+    /// `2ⁿ` for an integral `n`, where that is a normal number.
+    fn power(self, n: Self::V) -> Self::V;
     /// For a positive normal `a`: `(m, e)` with `a = m · 2ᵉ`, `e` integral, `√½ ≤ m < √2`.
     fn frexp(self, a: Self::V) -> (Self::V, Self::V);
 
@@ -136,7 +138,8 @@ pub trait Kernel<T: Float> {
 /// Runs a kernel with the instruction set in force.
 #[inline]
 pub fn vectorize<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
-    T::vectorize(kernel)
+    // SAFETY: `isa::current` only names an instruction set that `isa` found on this machine.
+    unsafe { T::enter(isa::current(), kernel) }
 }
 
 /// f32 or f64: what every differentiable kernel is generic over.
@@ -160,7 +163,10 @@ pub trait Float:
     fn from_f64(x: f64) -> Self;
     fn to_f64(self) -> f64;
     fn is_nan(self) -> bool;
-    fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output;
+    /// Runs a kernel with a given instruction set.
+    /// # Safety
+    /// The machine has it.
+    unsafe fn enter<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output;
 }
 
 macro_rules! float {
@@ -188,11 +194,11 @@ macro_rules! float {
             }
 
             #[inline]
-            fn vectorize<K: Kernel<Self>>(kernel: K) -> K::Output {
-                match isa::current() {
+            unsafe fn enter<K: Kernel<Self>>(isa: Isa, kernel: K) -> K::Output {
+                match isa {
                     Isa::Scalar => kernel.run(Scalar),
                     #[cfg(target_arch = "x86_64")]
-                    // SAFETY: `isa::current` only names an instruction set that `isa` found on this machine.
+                    // SAFETY: the caller promises that the machine has the instruction set.
                     Isa::Avx2 => unsafe { avx2::enter(kernel) },
                     #[cfg(target_arch = "x86_64")]
                     // SAFETY: as above.

@@ -11,8 +11,25 @@ trait Fma {
     fn fma(self, b: Self, c: Self) -> Self;
 }
 
+/// `2ⁿ` without a conversion, which the compiler would not vectorise.
+trait Power {
+    /// Adding this leaves an integer, biased as an exponent is, in the lowest bits.
+    const BIAS: Self;
+    /// `2ⁿ` from `n + BIAS`.
+    fn shift(self) -> Self;
+}
+
 macro_rules! scalar {
     ($t:ty, $bits:ty, $mantissa:expr, $bias:expr) => {
+        impl Power for $t {
+            const BIAS: Self = ((3 as $bits) << ($mantissa - 1)) as $t + $bias;
+
+            #[inline(always)]
+            fn shift(self) -> Self {
+                <$t>::from_bits(self.to_bits() << $mantissa)
+            }
+        }
+
         impl Fma for $t {
             #[inline(always)]
             fn fma(self, b: Self, c: Self) -> Self {
@@ -64,107 +81,170 @@ macro_rules! scalar {
 
             #[inline(always)]
             fn add(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| a[i] + b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] + b[i],
+                )
             }
 
             #[inline(always)]
             fn sub(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| a[i] - b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] - b[i],
+                )
             }
 
             #[inline(always)]
             fn mul(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| a[i] * b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] * b[i],
+                )
             }
 
             #[inline(always)]
             fn div(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| a[i] / b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] / b[i],
+                )
             }
 
             #[inline(always)]
             fn fma(self, a: Self::V, b: Self::V, c: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| Fma::fma(a[i], b[i], c[i]))
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| Fma::fma(a[i], b[i], c[i]),
+                )
             }
 
             #[inline(always)]
             fn sqrt(self, a: Self::V) -> Self::V {
-                a.map(#[inline(always)] |x| x.sqrt())
+                a.map(
+                    #[inline(always)]
+                    |x| x.sqrt(),
+                )
             }
 
             #[inline(always)]
             fn neg(self, a: Self::V) -> Self::V {
-                a.map(#[inline(always)] |x| -x)
+                a.map(
+                    #[inline(always)]
+                    |x| -x,
+                )
             }
 
             #[inline(always)]
             fn abs(self, a: Self::V) -> Self::V {
-                a.map(#[inline(always)] |x| x.abs())
+                a.map(
+                    #[inline(always)]
+                    |x| x.abs(),
+                )
             }
 
             #[inline(always)]
             fn copysign(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| a[i].copysign(b[i]))
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i].copysign(b[i]),
+                )
             }
 
             #[inline(always)]
             fn max(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| if a[i] > b[i] { a[i] } else { b[i] })
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| if a[i] > b[i] { a[i] } else { b[i] },
+                )
             }
 
             #[inline(always)]
             fn min(self, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| if a[i] < b[i] { a[i] } else { b[i] })
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| if a[i] < b[i] { a[i] } else { b[i] },
+                )
             }
 
             #[inline(always)]
             fn round(self, a: Self::V) -> Self::V {
-                a.map(#[inline(always)] |x| x.round_ties_even())
+                a.map(
+                    #[inline(always)]
+                    |x| x.round_ties_even(),
+                )
             }
 
             #[inline(always)]
             fn floor(self, a: Self::V) -> Self::V {
-                a.map(#[inline(always)] |x| x.floor())
+                a.map(
+                    #[inline(always)]
+                    |x| x.floor(),
+                )
             }
 
             #[inline(always)]
             fn lt(self, a: Self::V, b: Self::V) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] < b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] < b[i],
+                )
             }
 
             #[inline(always)]
             fn le(self, a: Self::V, b: Self::V) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] <= b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] <= b[i],
+                )
             }
 
             #[inline(always)]
             fn eq(self, a: Self::V, b: Self::V) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] == b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] == b[i],
+                )
             }
 
             #[inline(always)]
             fn ne(self, a: Self::V, b: Self::V) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] != b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] != b[i],
+                )
             }
 
             #[inline(always)]
             fn mask_and(self, a: Self::M, b: Self::M) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] & b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] & b[i],
+                )
             }
 
             #[inline(always)]
             fn mask_or(self, a: Self::M, b: Self::M) -> Self::M {
-                std::array::from_fn(#[inline(always)] |i| a[i] | b[i])
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| a[i] | b[i],
+                )
             }
 
             #[inline(always)]
             fn mask_any(self, a: Self::M) -> bool {
-                a.iter().any(#[inline(always)] |&x| x)
+                a.iter().any(
+                    #[inline(always)]
+                    |&x| x,
+                )
             }
 
             #[inline(always)]
             fn select(self, mask: Self::M, a: Self::V, b: Self::V) -> Self::V {
-                std::array::from_fn(#[inline(always)] |i| if mask[i] { a[i] } else { b[i] })
+                std::array::from_fn(
+                    #[inline(always)]
+                    |i| if mask[i] { a[i] } else { b[i] },
+                )
             }
 
             #[inline(always)]
@@ -173,10 +253,18 @@ macro_rules! scalar {
                     #[inline(always)]
                     |i| {
                         // Two steps, so that results below the normal range are reached by one rounding.
-                        let half = (n[i] * 0.5).floor();
-                        let power = |k: $t| <$t>::from_bits((((k as i64) + $bias) as $bits) << $mantissa);
-                        a[i] * power(half) * power(n[i] - half)
+                        let shifted = n[i] * 0.5 + <$t>::BIAS;
+                        let rest = n[i] - (shifted - <$t>::BIAS);
+                        a[i] * shifted.shift() * (rest + <$t>::BIAS).shift()
                     },
+                )
+            }
+
+            #[inline(always)]
+            fn power(self, n: Self::V) -> Self::V {
+                n.map(
+                    #[inline(always)]
+                    |n| (n + <$t>::BIAS).shift(),
                 )
             }
 
@@ -234,5 +322,5 @@ impl Signed for u64 {
     type Int = i64;
 }
 
-scalar!(f32, u32, 23, 127);
-scalar!(f64, u64, 52, 1023);
+scalar!(f32, u32, 23, 127.0);
+scalar!(f64, u64, 52, 1023.0);

@@ -73,12 +73,26 @@ fn check<T: Float, S: Simd<T>>(s: S, lowest: f64, highest: f64) {
         let got = lanes(s, s.ldexp(s.splat(T::ONE), s.splat(T::from_f64(e))))[0];
         assert_eq!(got, 2f64.powf(e), "2^{e}");
     }
-    for x in [1.0, 1.4, 1.5, 0.3, 1e-30, 1e30, 0.70710, 0.70711] {
+    for e in [1.0 - highest, -3.0, 0.0, 1.0, 60.0, highest] {
+        let got = lanes(s, s.power(s.splat(T::from_f64(e))))[0];
+        assert_eq!(got, 2f64.powf(e), "2^{e}");
+    }
+    // One rounding on the way below the normal range, and overflow to infinity.
+    let odd = s.splat(T::from_f64(1.25));
+    assert_eq!(lanes(s, s.ldexp(odd, s.splat(T::from_f64(lowest + 1.0))))[0], 2f64.powf(lowest + 1.0));
+    assert_eq!(lanes(s, s.ldexp(odd, s.splat(T::from_f64(lowest + 2.0))))[0], 5.0 * 2f64.powf(lowest));
+    assert_eq!(lanes(s, s.ldexp(odd, s.splat(T::from_f64(lowest - 2.0))))[0], 0.0);
+    assert_eq!(lanes(s, s.ldexp(odd, s.splat(T::from_f64(highest + 1.0))))[0], f64::INFINITY);
+    assert!(lanes(s, s.ldexp(s.splat(T::NAN), s.splat(T::NAN)))[0].is_nan());
+    // The ends of the normal range as well.
+    let (first, last) = (2f64.powf(1.0 - highest), 2f64.powf(highest) * 1.99);
+    let root_half = std::f64::consts::FRAC_1_SQRT_2;
+    for x in [1.0, 1.4, 1.5, 0.3, 1e-30, 1e30, root_half * 0.9999, root_half * 1.0001, first, last] {
         let x = T::from_f64(x);
         let (m, e) = s.frexp(s.splat(x));
         let (m, e) = (lanes(s, m)[0], lanes(s, e)[0]);
-        assert!((0.7071..1.41422).contains(&m), "{m}");
-        assert_eq!(m * 2f64.powf(e), x.to_f64());
+        assert!(root_half - 1e-7 <= m && m < 2.0 * root_half + 1e-7, "{m}");
+        assert_eq!(m * 2f64.powf(e - 1.0) * 2.0, x.to_f64());
     }
     let ramp: Vec<T> = (0..S::LANES).map(|i| T::from_f64(i as f64)).collect();
     let n = S::LANES as f64;
