@@ -210,8 +210,7 @@ def test_float32_gradients(row: Row, sample: Sample, isa_name: str, isa: Any) ->
 
 def layouts(x: np.ndarray) -> dict[str, np.ndarray]:
     """The same values laid out otherwise; every one an ndarray, which the op shares."""
-    found = {"contiguous": np.ascontiguousarray(x)}
-    found["transposed"] = np.ascontiguousarray(x.T).T
+    found = {"contiguous": x.copy(), "transposed": x.T.copy().T}
     wide = np.zeros((x.shape[0] + 2, *x.shape[1:]), x.dtype) if x.ndim else x
     if x.ndim:
         wide[1:-1] = x
@@ -219,10 +218,10 @@ def layouts(x: np.ndarray) -> dict[str, np.ndarray]:
         spread = np.zeros((*x.shape[:-1], 2 * x.shape[-1]), x.dtype)
         spread[..., ::2] = x
         found["step 2"] = spread[..., ::2]
-        found["negative step"] = np.ascontiguousarray(x[::-1])[::-1]
-        found["negative last"] = np.ascontiguousarray(x[..., ::-1])[..., ::-1]
+        found["negative step"] = x[::-1].copy()[::-1]
+        found["negative last"] = x[..., ::-1].copy()[..., ::-1]
     if x.ndim >= 3:
-        found["channels last"] = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+        found["channels last"] = np.moveaxis(np.moveaxis(x, 1, -1).copy(), -1, 1)
     raw = np.zeros(x.nbytes + 1, np.uint8)
     unaligned = raw[1 : 1 + x.nbytes].view(x.dtype).reshape(x.shape)
     unaligned[...] = x
