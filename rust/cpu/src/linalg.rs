@@ -149,7 +149,8 @@ impl Operands {
         };
         let (x_steps, y_steps) = (steps(&self.x), steps(&self.y));
         let mut dims: Vec<BatchDim> = Vec::with_capacity(self.batch.len());
-        let mut c = (self.m * self.n) as isize;
+        // Beside a dimension of size 0 the others may have any size: nothing is read then, but products overflow.
+        let mut c = self.m.wrapping_mul(self.n) as isize;
         for d in (0..self.batch.len()).rev() {
             let (size, a, b) = (self.batch[d], x_steps[d], y_steps[d]);
             if size == 1 {
@@ -157,21 +158,24 @@ impl Operands {
             }
             let n = size as isize;
             match dims.last_mut() {
-                Some(inner) if inner.a * inner.size as isize == a && inner.b * inner.size as isize == b => {
-                    inner.size *= size;
+                Some(inner)
+                    if inner.a.wrapping_mul(inner.size as isize) == a
+                        && inner.b.wrapping_mul(inner.size as isize) == b =>
+                {
+                    inner.size = inner.size.wrapping_mul(size);
                 }
                 _ => dims.push(BatchDim { size, a, b, c }),
             }
-            c *= n;
+            c = c.wrapping_mul(n);
         }
         dims.reverse();
         let (mut m, mut row_stride) = (self.m, self.x.strides()[self.x.ndim() - 2]);
         if let Some(&inner) = dims.last()
             && inner.b == 0
-            && (m == 1 || inner.a == row_stride * m as isize)
+            && (m == 1 || inner.a == row_stride.wrapping_mul(m as isize))
         {
             row_stride = if m == 1 { inner.a } else { row_stride };
-            m *= inner.size;
+            m = m.wrapping_mul(inner.size);
             dims.pop();
         }
         (dims, m, row_stride)
@@ -182,6 +186,9 @@ impl Operands {
     }
 
     fn float_with<T: Float>(&self, out: &Array, epilogue: Epilogue<T>) -> Result<()> {
+        if out.numel() == 0 {
+            return Ok(());
+        }
         let (dims, m, row_stride) = self.dims();
         let (n, k) = (self.n, self.k);
         let x = Matrix::new(self.x.ptr::<T>(), row_stride, self.x.strides()[self.x.ndim() - 1]);
@@ -195,6 +202,9 @@ impl Operands {
 
     fn integer<T: Integer>(&self, out: &Array) {
         path!("matmul/integer");
+        if out.numel() == 0 {
+            return;
+        }
         let (dims, m, row_stride) = self.dims();
         let (n, k) = (self.n, self.k);
         let x_col = self.x.strides()[self.x.ndim() - 1];
@@ -386,6 +396,20 @@ mod tests {
         assert_eq!(operands(&x.view(x.layout().sliced(2, 0, 1, 2)), &f32s(&[5, 6])), (1, 2));
         assert_eq!(operands(&x, &f32s(&[2, 3, 5, 6])), (1, 4));
         assert_eq!(operands(&x.view(x.layout().permuted(&[1, 0, 2, 3])), &f32s(&[5, 6])), (2, 4));
+    }
+
+    #[test]
+    fn sizes_that_no_memory_holds() {
+        let huge = 1usize << 61;
+        let long = broadcast(f32s(&[1]), &[huge]);
+        assert!(matches!(matmul(&long, &long), Err(Error::Memory(_))));
+        let empty = Array::empty(&[0, huge, 1], DType::F32).unwrap();
+        let wide = broadcast(f32s(&[1, 1]), &[1, huge]);
+        assert_eq!(matmul(&empty, &wide).unwrap().shape(), [0, huge, huge]);
+        let ints = Array::empty(&[0, huge, 1], DType::I64).unwrap();
+        let wide = broadcast(Array::from_slice(&[1i64], &[1, 1]).unwrap(), &[1, huge]);
+        assert_eq!(matmul(&ints, &wide).unwrap().numel(), 0);
+        assert!(matches!(matmul(&wide.view(wide.layout().permuted(&[1, 0])), &wide), Err(Error::Memory(_))));
     }
 
     #[test]

@@ -75,14 +75,16 @@ const LARGE: usize = 1 << 19;
 pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Strided<T>) -> Result<()> {
     let Problem { m, n, k, .. } = *problem;
     let mut plan = Plan::new::<T>(false, false);
+    let (a_size, b_size) = (m.saturating_mul(k), n.saturating_mul(k));
     // Packing pays once a panel is read often; earlier where neighbours fall on the same few sets of a cache.
-    let crowded = |step: isize, most: usize| (step.unsigned_abs() * size_of::<T>()) % most == 0 && k > 64;
+    let crowded =
+        |step: isize, most: usize| step != 0 && (step.unsigned_abs() * size_of::<T>()).is_multiple_of(most) && k > 64;
     let scattered = |size: usize, depth_step: isize| size > LARGE || crowded(depth_step, 4096);
     plan.pack_a =
-        a.step != 1 || (m * k > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(m * k, a.depth_step))));
-    plan.pack_b = n * k > SMALL
+        a.step != 1 || (a_size > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(a_size, a.depth_step))));
+    plan.pack_b = b_size > SMALL
         && (m > 4 * plan.mr
-            || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(n * k, b.depth_step) });
+            || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(b_size, b.depth_step) });
     match (plan.pack_a, plan.pack_b) {
         (false, false) => {
             path!("gemm/direct", parallel);

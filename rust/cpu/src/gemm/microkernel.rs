@@ -78,7 +78,7 @@ impl<T: Float> Tile<T> {
         s: S,
     ) -> usize {
         let vectors = self.rows.div_ceil(S::LANES);
-        let partial = self.a_exact && self.rows % S::LANES != 0;
+        let partial = self.a_exact && !self.rows.is_multiple_of(S::LANES);
         // SAFETY: as `compute`'s; a partial last vector is read by its rows only.
         unsafe {
             match (MV == 1 || vectors == MV, partial) {

@@ -164,6 +164,9 @@ pub unsafe fn gemm_batched<T: Float>(
     accumulate: bool,
     epilogue: Epilogue<T>,
 ) -> Result<()> {
+    if m == 0 || n == 0 || batch.iter().any(|dim| dim.size == 0) {
+        return Ok(());
+    }
     let problem = Problem { m, n, k, c, accumulate, epilogue };
     let (a, b) = (rows_of(a), columns_of(b));
     let count: usize = batch.iter().map(|dim| dim.size).product();
@@ -186,7 +189,7 @@ pub unsafe fn gemm_batched<T: Float>(
         }
         path!("gemm/batched", parallel);
         let error: Mutex<Option<Error>> = Mutex::new(None);
-        let group = ((GROUP_NS / ns) as usize).clamp(1, count.max(1));
+        let group = ((GROUP_NS / ns) as usize).clamp(1, count);
         parallel::for_range(count, group, ns, |start, end| {
             if let Err(why) = (start..end).try_for_each(one) {
                 error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(why);

@@ -18,6 +18,11 @@ const TASK: usize = 1 << 16;
 const COLUMN_ROWS: usize = 2048;
 const COLUMN_TASK: usize = 1 << 20;
 
+/// Room for so many elements; a broadcast vector may be longer than any memory.
+fn room<T>(elements: usize) -> Result<Buffer> {
+    Buffer::alloc(elements.saturating_mul(size_of::<T>()))
+}
+
 /// y (m) = A (m × k) · x (k). Each row is summed in parts of a fixed depth, which are added in order.
 ///
 /// # Safety
@@ -41,7 +46,7 @@ pub(super) unsafe fn matrix_vector<T: Float>(problem: &Problem<T>, a: Strided<T>
     let x = if x.depth_step == 1 {
         x.ptr
     } else {
-        copy = Buffer::alloc(k * size_of::<T>())?;
+        copy = room::<T>(k)?;
         let to = copy.as_ptr().cast::<T>();
         for p in 0..k {
             // SAFETY: the room is for k elements, and x has as many.
@@ -57,7 +62,7 @@ pub(super) unsafe fn matrix_vector<T: Float>(problem: &Problem<T>, a: Strided<T>
         ((TASK / depth).max(8), depth)
     };
     let parts = k.div_ceil(depth);
-    let sums = Buffer::alloc(m * parts * size_of::<T>())?;
+    let sums = room::<T>(m.saturating_mul(parts))?;
     let sums = SyncPtr::new(sums.as_ptr().cast::<T>());
     let row_blocks = m.div_ceil(rows);
     let x = SyncPtr::new(x.cast_mut());
@@ -249,7 +254,7 @@ pub(super) unsafe fn outer<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
     let a = if a.step == 1 {
         a.ptr
     } else {
-        copy = Buffer::alloc(m * size_of::<T>())?;
+        copy = room::<T>(m)?;
         let to = copy.as_ptr().cast::<T>();
         for i in 0..m {
             // SAFETY: the room is for m elements, and a has as many.
