@@ -8,8 +8,8 @@ use crate::simd::{Float, Simd};
 pub const MAX_TILE: usize = 384;
 
 /// Vectors along m and columns along n of a tile, by the number of vector registers. MV · NR accumulators, MV vectors
-/// of A and one broadcast element of B fill the registers. Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the
-/// first moves the fewest bytes per product and was the fastest on Zen 4.
+/// of A and one broadcast element of B fill the registers.
+/// Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the first moves the fewest bytes per product.
 pub const fn tile_shape(registers: usize) -> (usize, usize) {
     match registers {
         32 => (2, 12),

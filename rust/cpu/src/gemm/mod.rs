@@ -1,7 +1,7 @@
 //! Matrix products: C = A·B or C += A·B, then bias and activation, for strided operands.
 //!
-//! [`gemm`] sorts a product into one of the strategies: a vector on one side ([`vector`]), an outer product, or tiles
-//! ([`blocking`]) whose operands are read where they lie or packed first ([`pack`]). Which strategy, which blocks and
+//! [`gemm`] sorts a product into one of the strategies: a vector on one side (`vector`), an outer product, or tiles
+//! (`blocking`) whose operands are read where they lie or packed first (`pack`). Which strategy, which blocks and
 //! in which order each element of C is summed depend on the shape and the instruction set alone, so results are
 //! bit-equal for any number of threads.
 
@@ -114,7 +114,7 @@ impl<T: Float> Problem<T> {
         self.c.ptr.wrapping_offset(i as isize * self.c.row_stride).wrapping_offset(j as isize * self.c.col_stride)
     }
 
-    /// Estimated time on one core, for deciding about threads: products at half of the usual speed, or memory.
+    /// Estimated time on one core, for deciding about threads: a little below the usual speed of products or of memory.
     fn ns(&self) -> f64 {
         let (m, n, k) = (self.m as f64, self.n as f64, self.k as f64);
         let flops_per_ns = match isa::current() {
