@@ -1,11 +1,15 @@
 //! The op table for CPUs. One module a family; every function takes arrays, checks them, and returns new ones.
 
+pub mod activation;
 mod cast;
 pub mod denormals;
 pub mod elementwise;
+pub mod gemm;
 pub mod isa;
+pub mod linalg;
 pub mod parallel;
 pub mod paths;
+pub mod peak;
 pub mod simd;
 pub mod strided;
 

@@ -12,12 +12,14 @@ mod avx2;
 mod avx512;
 pub mod math;
 mod scalar;
+mod transpose;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
 #[cfg(target_arch = "x86_64")]
 pub use avx512::Avx512;
 pub use scalar::Scalar;
+pub use transpose::Transpose;
 
 use ferrograd_array::Element;
 
@@ -154,6 +156,7 @@ pub trait Float:
     + std::ops::AddAssign
     + Default
     + math::Elementary
+    + Transpose
 {
     const ZERO: Self;
     const ONE: Self;

@@ -1,0 +1,440 @@
+//! Products in tiles. C is cut in blocks of `nc` columns, k in blocks of `kc`; an operand that is read often is packed
+//! first, and then blocks of C, which do not depend on the number of threads, are computed in parallel.
+//!
+//! What lies where during a block: a panel of B (kc × nr) in the first cache, panels of A (mr × kc) one after the
+//! other from the second, C in registers.
+
+use std::mem::MaybeUninit;
+
+use ferrograd_array::{Buffer, Result};
+
+use super::microkernel::{MAX_TILE, Tile, tile_shape};
+use super::{PackSource, Problem, Strided};
+use crate::isa::{self, Isa};
+use crate::parallel::{self, SyncPtr};
+use crate::path;
+use crate::simd::{Float, Kernel, Simd};
+
+/// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
+const KC_BYTES: usize = 2048;
+/// Columns of a packed B: 8 MiB in f32 with the full depth, a part of the last-level cache.
+const NC: usize = 4096;
+/// Rows of a packed A, and what one block of C takes of them: 192 · 2 KiB lie in half of a second-level cache.
+const MC: usize = 3072;
+const BLOCK_ROWS: usize = 192;
+/// Blocks of C have at least this many products, a few microseconds of work.
+const BLOCK_WORK: usize = 1 << 20;
+/// Blocks that C should be cut into, so that threads of unequal speed end together.
+const BLOCKS: usize = 32;
+
+#[derive(Clone, Copy)]
+struct Plan {
+    isa: Isa,
+    mr: usize,
+    nr: usize,
+    pack_a: bool,
+    pack_b: bool,
+}
+
+struct Shape;
+
+impl<T: Float> Kernel<T> for Shape {
+    type Output = (usize, usize);
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
+        let (mv, nr) = tile_shape(S::REGISTERS);
+        (mv * S::LANES, nr)
+    }
+}
+
+/// Rows and columns of a tile under the instruction set in force.
+#[cfg(test)]
+pub(super) fn tile<T: Float>() -> (usize, usize) {
+    let plan = Plan::new::<T>(false, false);
+    (plan.mr, plan.nr)
+}
+
+impl Plan {
+    fn new<T: Float>(pack_a: bool, pack_b: bool) -> Self {
+        let isa = isa::current();
+        // SAFETY: the instruction set in force is the machine's.
+        let (mr, nr) = unsafe { T::enter(isa, Shape) };
+        Self { isa, mr, nr, pack_a, pack_b }
+    }
+}
+
+/// Elements of a matrix that stays in the first-level cache, and of one that leaves the second: the former is read in
+/// place at any stride, the latter, if its depth is strided, would be fetched again for each panel.
+const SMALL: usize = 1 << 14;
+const LARGE: usize = 1 << 19;
+
+/// Chooses what to pack, and computes.
+///
+/// # Safety
+/// As [`super::gemm`]; m, n > 0.
+pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Strided<T>) -> Result<()> {
+    let Problem { m, n, k, .. } = *problem;
+    let mut plan = Plan::new::<T>(false, false);
+    let (a_size, b_size) = (m.saturating_mul(k), n.saturating_mul(k));
+    // Packing pays once a panel is read often; earlier where neighbours fall on the same few sets of a cache.
+    let crowded =
+        |step: isize, most: usize| step != 0 && (step.unsigned_abs() * size_of::<T>()).is_multiple_of(most) && k > 64;
+    let scattered = |size: usize, depth_step: isize| size > LARGE || crowded(depth_step, 4096);
+    plan.pack_a =
+        a.step != 1 || (a_size > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(a_size, a.depth_step))));
+    plan.pack_b = b_size > SMALL
+        && (m > 4 * plan.mr
+            || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(b_size, b.depth_step) });
+    match (plan.pack_a, plan.pack_b) {
+        (false, false) => {
+            path!("gemm/direct", parallel);
+        }
+        (true, false) => {
+            path!("gemm/packed_a", parallel);
+        }
+        (false, true) => {
+            path!("gemm/packed_b", parallel);
+        }
+        (true, true) => {
+            path!("gemm/packed", parallel);
+        }
+    }
+    // SAFETY: the caller's promise; what is not packed lies in memory, A with neighbouring rows.
+    unsafe { product(problem, &a, &b, plan) }
+}
+
+/// As [`tiles`], from sources that may not lie in memory.
+///
+/// # Safety
+/// As [`super::gemm_from`]; m, n > 0.
+pub(super) unsafe fn packed<T: Float, A: PackSource<T>, B: PackSource<T>>(
+    problem: &Problem<T>,
+    a: &A,
+    b: &B,
+) -> Result<()> {
+    path!("gemm/sources", parallel);
+    // SAFETY: the caller's promise.
+    unsafe { product(problem, a, b, Plan::new::<T>(true, true)) }
+}
+
+/// `total` cut into equal parts of at most `most`, each a multiple of `unit`.
+fn even(total: usize, most: usize, unit: usize) -> usize {
+    total.div_ceil(total.div_ceil(most).max(1)).next_multiple_of(unit)
+}
+
+unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
+    problem: &Problem<T>,
+    a: &A,
+    b: &B,
+    plan: Plan,
+) -> Result<()> {
+    let Problem { m, n, k, .. } = *problem;
+    let Plan { mr, nr, .. } = plan;
+    let kc = even(k, KC_BYTES / size_of::<T>(), 4).max(1);
+    let nc = even(n, NC, nr);
+    let mc = even(m, MC, mr);
+    let room = |yes: bool, width: usize| yes.then(|| Buffer::alloc(width * kc.min(k) * size_of::<T>())).transpose();
+    let (a_room, b_room) = (room(plan.pack_a, mc)?, room(plan.pack_b, nc)?);
+    let start = |room: &Option<Buffer>| {
+        SyncPtr::new(room.as_ref().map_or(std::ptr::null_mut(), |room| room.as_ptr().cast::<T>()))
+    };
+    let (pa, pb) = (start(&a_room), start(&b_room));
+    let share = problem.ns() / (m as f64 * n as f64 * k.max(1) as f64);
+
+    for jc in (0..n).step_by(nc) {
+        let columns = nc.min(n - jc);
+        let mut pc = 0;
+        loop {
+            let depth = kc.min(k - pc);
+            for ic in (0..m).step_by(mc) {
+                let rows = mc.min(m - ic);
+                let pack = Pack { a, b, pa, pb, plan, ic, rows, jc, columns, pc, depth, new_b: ic == 0 };
+                pack.run();
+                let block = Block { problem, a: a.strided(), b: b.strided(), pa, pb, plan, ic, jc, pc, depth };
+                // Blocks of C: whole panels, fewer rows than the second-level cache holds, enough of them.
+                let block_rows = even(rows, BLOCK_ROWS, mr);
+                let row_blocks = rows.div_ceil(block_rows);
+                let work = block_rows * depth.max(1);
+                let wanted = BLOCKS.div_ceil(row_blocks);
+                let block_columns =
+                    columns.div_ceil(wanted).max(BLOCK_WORK.div_ceil(work)).next_multiple_of(nr).min(columns);
+                let column_blocks = columns.div_ceil(block_columns);
+                let ns = share * rows as f64 * columns as f64 * depth.max(1) as f64;
+                parallel::run(row_blocks * column_blocks, ns, |index| {
+                    let (i, j) = (index / column_blocks * block_rows, index % column_blocks * block_columns);
+                    let part = Part {
+                        block: &block,
+                        i,
+                        rows: block_rows.min(rows - i),
+                        j,
+                        columns: block_columns.min(columns - j),
+                    };
+                    // SAFETY: the plan's instruction set is the machine's; parts are disjoint.
+                    unsafe { T::enter(plan.isa, part) }
+                });
+            }
+            pc += depth;
+            if pc >= k {
+                break;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Packing of one block of depth.
+struct Pack<'a, T, A, B> {
+    a: &'a A,
+    b: &'a B,
+    pa: SyncPtr<T>,
+    pb: SyncPtr<T>,
+    plan: Plan,
+    ic: usize,
+    rows: usize,
+    jc: usize,
+    columns: usize,
+    pc: usize,
+    depth: usize,
+    new_b: bool,
+}
+
+/// Elements that a thread packs at a time.
+const PACK_BLOCK: usize = 1 << 16;
+/// Depths packed of a panel before the next: short where the indices are contiguous in memory, as neighbouring panels
+/// then share pages and lines; longer where the depth is, and still written within the first-level cache.
+const STRIP_ACROSS: usize = 16;
+const STRIP_ALONG: usize = 64;
+/// Panels that one task packs side by side where the indices are contiguous.
+const PANELS_ACROSS: usize = 128;
+
+/// How one operand's packing is cut into tasks.
+#[derive(Clone, Copy)]
+struct Cut {
+    panels: usize,
+    /// Panels and depths of a task, and its strips.
+    group: usize,
+    depth: usize,
+    strip: usize,
+    depth_tasks: usize,
+    tasks: usize,
+}
+
+impl Cut {
+    fn new(panels: usize, width: usize, depth: usize, across: bool) -> Self {
+        let (group, task_depth, strip) = if across {
+            let group = panels.clamp(1, PANELS_ACROSS);
+            (group, PACK_BLOCK.div_ceil(group * width).next_multiple_of(STRIP_ACROSS).min(depth), STRIP_ACROSS)
+        } else {
+            (PACK_BLOCK.div_ceil(width * depth), depth, STRIP_ALONG)
+        };
+        let depth_tasks = depth.div_ceil(task_depth);
+        Self { panels, group, depth: task_depth, strip, depth_tasks, tasks: panels.div_ceil(group) * depth_tasks }
+    }
+}
+
+impl<T: Float, A: PackSource<T>, B: PackSource<T>> Pack<'_, T, A, B> {
+    fn run(&self) {
+        let Plan { mr, nr, pack_a, pack_b, isa } = self.plan;
+        let a_panels = if pack_a { self.rows.div_ceil(mr) } else { 0 };
+        let b_panels = if pack_b && self.new_b { self.columns.div_ceil(nr) } else { 0 };
+        if a_panels + b_panels == 0 || self.depth == 0 {
+            return;
+        }
+        let across = |source: Option<Strided<T>>| source.is_some_and(|source| source.step == 1);
+        let a_cut = Cut::new(a_panels, mr, self.depth, across(self.a.strided()));
+        let b_cut = Cut::new(b_panels, nr, self.depth, across(self.b.strided()));
+        let elements = (a_panels * mr + b_panels * nr) * self.depth;
+        parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
+            let (b, cut) = if task < a_cut.tasks { (false, a_cut) } else { (true, b_cut) };
+            let task = if b { task - a_cut.tasks } else { task };
+            let panels = Panels {
+                pack: self,
+                b,
+                start: task / cut.depth_tasks * cut.group,
+                end: ((task / cut.depth_tasks + 1) * cut.group).min(cut.panels),
+                from: task % cut.depth_tasks * cut.depth,
+                to: ((task % cut.depth_tasks + 1) * cut.depth).min(self.depth),
+                strip: cut.strip,
+                across: cut.strip == STRIP_ACROSS,
+            };
+            // SAFETY: the plan's instruction set is the machine's; each part of a panel is written by one task.
+            unsafe { T::enter(isa, panels) }
+        });
+    }
+}
+
+/// What one task packs: panels of A or B, and depths of them.
+struct Panels<'a, 'b, T, A, B> {
+    pack: &'a Pack<'b, T, A, B>,
+    b: bool,
+    start: usize,
+    end: usize,
+    from: usize,
+    to: usize,
+    strip: usize,
+    across: bool,
+}
+
+impl<T: Float, A: PackSource<T>, B: PackSource<T>> Panels<'_, '_, T, A, B> {
+    #[inline(always)]
+    fn fill<const MR: usize, const NR: usize>(self) {
+        let (panels, strips) = (self.end - self.start, (self.to - self.from).div_ceil(self.strip));
+        for index in 0..panels * strips {
+            let (panel, strip) =
+                if self.across { (index % panels, index / panels) } else { (index / strips, index % strips) };
+            let (panel, from) = (self.start + panel, self.from + strip * self.strip);
+            let depth = self.strip.min(self.to - from);
+            let p = self.pack;
+            // SAFETY: `product` made room for every panel, and the panel's indices are inside the operand.
+            unsafe {
+                if self.b {
+                    let start = panel * NR;
+                    let to = p.pb.get().add(start * p.depth + from * NR);
+                    p.b.pack::<NR>(to, p.jc + start, NR.min(p.columns - start), p.pc + from, depth);
+                } else {
+                    let start = panel * MR;
+                    let to = p.pa.get().add(start * p.depth + from * MR);
+                    p.a.pack::<MR>(to, p.ic + start, MR.min(p.rows - start), p.pc + from, depth);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Float, A: PackSource<T>, B: PackSource<T>> Kernel<T> for Panels<'_, '_, T, A, B> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _: S) {
+        match (S::REGISTERS, S::LANES) {
+            (32, 16) => self.fill::<32, 12>(),
+            (32, 8) => self.fill::<16, 12>(),
+            (16, 8) => self.fill::<16, 6>(),
+            (16, 4) => self.fill::<8, 6>(),
+            (_, 8) => self.fill::<8, 4>(),
+            _ => unreachable!("no tile for this instruction set"),
+        }
+    }
+}
+
+/// One block of depth of `mc × nc` of C, with its operands ready.
+struct Block<'a, T> {
+    problem: &'a Problem<T>,
+    a: Option<Strided<T>>,
+    b: Option<Strided<T>>,
+    pa: SyncPtr<T>,
+    pb: SyncPtr<T>,
+    plan: Plan,
+    ic: usize,
+    jc: usize,
+    pc: usize,
+    depth: usize,
+}
+
+/// What one task computes of a block; `i` and `j` count from its corner and fall on panels.
+struct Part<'a, T> {
+    block: &'a Block<'a, T>,
+    i: usize,
+    rows: usize,
+    j: usize,
+    columns: usize,
+}
+
+impl<T: Float> Kernel<T> for Part<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        // SAFETY: `product` gave this part operands and elements of C of its own.
+        unsafe {
+            match S::REGISTERS {
+                32 => self.sweep::<S, 2, 12>(s),
+                16 => self.sweep::<S, 2, 6>(s),
+                _ => self.sweep::<S, 1, 4>(s),
+            }
+        }
+    }
+}
+
+impl<T: Float> Part<'_, T> {
+    #[inline(always)]
+    unsafe fn sweep<S: Simd<T>, const MV: usize, const NR: usize>(&self, s: S) {
+        let mr = MV * S::LANES;
+        for j in (self.j..self.j + self.columns).step_by(NR) {
+            let columns = NR.min(self.j + self.columns - j);
+            for i in (self.i..self.i + self.rows).step_by(mr) {
+                let rows = mr.min(self.i + self.rows - i);
+                // SAFETY: as this function's.
+                unsafe { self.tile::<S, MV, NR>(s, i, j, rows, columns) };
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tile<S: Simd<T>, const MV: usize, const NR: usize>(
+        &self,
+        s: S,
+        i: usize,
+        j: usize,
+        rows: usize,
+        columns: usize,
+    ) {
+        let Block { problem, plan, ic, jc, pc, depth, pa, pb, .. } = *self.block;
+        let mr = MV * S::LANES;
+        let (a, a_step) = if plan.pack_a {
+            (pa.get().wrapping_add(i * depth).cast_const(), mr as isize)
+        } else {
+            let a = self.block.a.expect("what is not packed lies in memory");
+            (a.at(ic + i, pc), a.depth_step)
+        };
+        let (b, b_step, b_column) = if plan.pack_b {
+            (pb.get().wrapping_add(j * depth).cast_const(), NR as isize, 1)
+        } else {
+            let b = self.block.b.expect("what is not packed lies in memory");
+            (b.at(jc + j, pc), b.depth_step, b.step)
+        };
+        let c = problem.c_at(ic + i, jc + j);
+        let add = pc > 0 || problem.accumulate;
+        let done = pc + depth == problem.k && !problem.epilogue.is_identity();
+        let (down, across) = (problem.c.row_stride, problem.c.col_stride);
+        let mut room = MaybeUninit::<[T; MAX_TILE]>::uninit();
+        let room = room.as_mut_ptr().cast::<T>();
+        // SAFETY: as this function's; `room` holds a tile.
+        unsafe {
+            let (to, step) = if down == 1 { (c, across) } else { (room, mr as isize) };
+            if down != 1 && add {
+                for dj in 0..columns {
+                    for di in 0..rows {
+                        *room.add(dj * mr + di) = *c.offset(di as isize * down + dj as isize * across);
+                    }
+                }
+            }
+            let tile = Tile {
+                kc: depth,
+                a,
+                a_step,
+                a_exact: !plan.pack_a,
+                b,
+                b_step,
+                b_column,
+                c: to,
+                c_step: step,
+                rows,
+                add,
+            };
+            if plan.pack_b {
+                tile.compute::<S, MV, NR, true>(s, columns);
+            } else {
+                tile.compute::<S, MV, NR, false>(s, columns);
+            }
+            if done {
+                problem.epilogue.finish(s, to, step, ic + i, jc + j, rows, columns);
+            }
+            if down != 1 {
+                for di in 0..rows {
+                    for dj in 0..columns {
+                        *c.offset(di as isize * down + dj as isize * across) = *room.add(dj * mr + di);
+                    }
+                }
+            }
+        }
+    }
+}

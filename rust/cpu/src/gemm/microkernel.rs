@@ -1,0 +1,201 @@
+//! The innermost loops: one tile of C in registers, and what happens to it once its sum is complete.
+
+use super::{Bias, Epilogue};
+use crate::activation::Activation;
+use crate::simd::{Float, Simd};
+
+/// The most elements a tile has on any instruction set (AVX-512, f32: 32 × 12).
+pub const MAX_TILE: usize = 384;
+
+/// Vectors along m and columns along n of a tile, by the number of vector registers. MV · NR accumulators, MV vectors
+/// of A and one broadcast element of B fill the registers.
+/// Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the first moves the fewest bytes per product.
+pub const fn tile_shape(registers: usize) -> (usize, usize) {
+    match registers {
+        32 => (2, 12),
+        16 => (2, 6),
+        _ => (1, 4),
+    }
+}
+
+/// The operands of one tile: `c[i + j·c_step] (+)= Σ_p a[i + p·a_step] · b[p·b_step + j·b_column]`.
+#[derive(Clone, Copy)]
+pub struct Tile<T> {
+    pub kc: usize,
+    pub a: *const T,
+    pub a_step: isize,
+    /// A is not padded: nothing may be read past the last row.
+    pub a_exact: bool,
+    pub b: *const T,
+    pub b_step: isize,
+    pub b_column: isize,
+    pub c: *mut T,
+    pub c_step: isize,
+    pub rows: usize,
+    pub add: bool,
+}
+
+impl<T: Float> Tile<T> {
+    /// Computes the tile with `columns ≤ NR` columns, which kernels of exact widths share among themselves. Where
+    /// `PACKED`, B is a panel `NR` wide (which makes its steps constants).
+    ///
+    /// # Safety
+    /// The operands are readable and C is writable over `rows ≤ MV · LANES` rows, `columns` columns and depth `kc`;
+    /// A over whole vectors of rows unless `a_exact`.
+    #[inline(always)]
+    pub unsafe fn compute<S: Simd<T>, const MV: usize, const NR: usize, const PACKED: bool>(
+        mut self,
+        s: S,
+        columns: usize,
+    ) {
+        let mut left = columns;
+        while left > 0 {
+            // SAFETY: as this function's.
+            let width = unsafe {
+                if left >= NR {
+                    self.rows::<S, MV, NR, NR, PACKED>(s)
+                } else if NR > 8 && left == 8 {
+                    self.rows::<S, MV, NR, 8, PACKED>(s)
+                } else if NR > 6 && left >= 6 {
+                    self.rows::<S, MV, NR, 6, PACKED>(s)
+                } else if NR > 4 && left >= 4 {
+                    self.rows::<S, MV, NR, 4, PACKED>(s)
+                } else if left >= 2 {
+                    self.rows::<S, MV, NR, 2, PACKED>(s)
+                } else {
+                    self.rows::<S, MV, NR, 1, PACKED>(s)
+                }
+            };
+            left -= width;
+            self.b = self.b.wrapping_offset(width as isize * if PACKED { 1 } else { self.b_column });
+            self.c = self.c.wrapping_offset(width as isize * self.c_step);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn rows<S: Simd<T>, const MV: usize, const NR: usize, const W: usize, const PACKED: bool>(
+        &self,
+        s: S,
+    ) -> usize {
+        let vectors = self.rows.div_ceil(S::LANES);
+        let partial = self.a_exact && !self.rows.is_multiple_of(S::LANES);
+        // SAFETY: as `compute`'s; a partial last vector is read by its rows only.
+        unsafe {
+            match (MV == 1 || vectors == MV, partial) {
+                (true, false) => self.sum::<S, MV, NR, W, PACKED, false>(s),
+                (true, true) => self.sum::<S, MV, NR, W, PACKED, true>(s),
+                (false, false) => self.sum::<S, 1, NR, W, PACKED, false>(s),
+                (false, true) => self.sum::<S, 1, NR, W, PACKED, true>(s),
+            }
+        }
+        W
+    }
+
+    #[inline(always)]
+    unsafe fn sum<
+        S: Simd<T>,
+        const MV: usize,
+        const NR: usize,
+        const W: usize,
+        const PACKED: bool,
+        const PARTIAL: bool,
+    >(
+        &self,
+        s: S,
+    ) {
+        let (b_step, b_column) = if PACKED { (NR as isize, 1) } else { (self.b_step, self.b_column) };
+        let last = self.rows - (MV - 1) * S::LANES;
+        let (mut a, mut b) = (self.a, self.b);
+        let mut acc = [[s.zero(); MV]; W];
+        // SAFETY: as `compute`'s. Pointers past the last step are formed (wrapping) but not read.
+        unsafe {
+            if self.add {
+                for j in 0..W {
+                    prefetch(self.c.wrapping_offset(j as isize * self.c_step));
+                    prefetch(self.c.wrapping_offset(j as isize * self.c_step).wrapping_add((MV - 1) * S::LANES));
+                }
+            }
+            for _ in 0..self.kc {
+                let mut column = [s.zero(); MV];
+                for v in 0..MV {
+                    let at = a.add(v * S::LANES);
+                    column[v] = if PARTIAL && v + 1 == MV { s.load_partial(at, last) } else { s.load(at) };
+                }
+                for j in 0..W {
+                    let x = s.splat(*b.offset(j as isize * b_column));
+                    for v in 0..MV {
+                        acc[j][v] = s.fma(column[v], x, acc[j][v]);
+                    }
+                }
+                a = a.wrapping_offset(self.a_step);
+                b = b.wrapping_offset(b_step);
+            }
+            let whole = last == S::LANES;
+            for j in 0..W {
+                let c = self.c.offset(j as isize * self.c_step);
+                for v in 0..MV {
+                    let at = c.add(v * S::LANES);
+                    if whole || v + 1 < MV {
+                        let sum = if self.add { s.add(s.load(at), acc[j][v]) } else { acc[j][v] };
+                        s.store(at, sum);
+                    } else {
+                        let sum = if self.add { s.add(s.load_partial(at, last), acc[j][v]) } else { acc[j][v] };
+                        s.store_partial(at, last, sum);
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[inline(always)]
+fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is harmless.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
+}
+
+impl<T: Float> Epilogue<T> {
+    #[inline(always)]
+    pub(super) fn is_identity(&self) -> bool {
+        matches!(self.bias, Bias::None) && self.activation == Activation::None
+    }
+
+    /// Bias and activation of the elements from row `i` and column `j` on, `rows × columns` of them, in place.
+    ///
+    /// # Safety
+    /// `c[i + j·c_step]` is writable over them, and the bias is readable at their rows or columns.
+    #[inline(always)]
+    pub(super) unsafe fn finish<S: Simd<T>>(
+        &self,
+        s: S,
+        c: *mut T,
+        c_step: isize,
+        i: usize,
+        j: usize,
+        rows: usize,
+        columns: usize,
+    ) {
+        for dj in 0..columns {
+            for di in (0..rows).step_by(S::LANES) {
+                let left = (rows - di).min(S::LANES);
+                // SAFETY: as this function's.
+                unsafe {
+                    let at = c.offset(dj as isize * c_step).add(di);
+                    let mut x = s.load_partial(at, left);
+                    match self.bias {
+                        Bias::None => {}
+                        Bias::Rows(bias) => x = s.add(x, s.load_partial(bias.add(i + di), left)),
+                        Bias::Columns(bias) => x = s.add(x, s.splat(*bias.add(j + dj))),
+                    }
+                    s.store_partial(at, left, self.activation.apply(s, x));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! What this machine can do at most, so that benches can say how near to it a kernel comes.
+
+use std::hint::black_box;
+use std::sync::Barrier;
+use std::time::{Duration, Instant};
+
+use crate::isa::{self, Isa};
+use crate::simd::{Float, Kernel, Simd};
+
+const MEASURE: Duration = Duration::from_millis(50);
+const REPEATS: usize = 5;
+
+/// Fused multiply-adds on independent sums; enough of them to hide the latency, few enough to stay in registers.
+struct Fma {
+    rounds: usize,
+}
+
+impl Fma {
+    const SUMS: usize = 10;
+}
+
+impl Kernel<f32> for Fma {
+    /// Floating-point operations done, and a value that keeps them from being left out.
+    type Output = (f64, f32);
+    #[inline(always)]
+    fn run<S: Simd<f32>>(self, s: S) -> (f64, f32) {
+        let (x, y) = (s.splat(black_box(0.999)), s.splat(black_box(0.001)));
+        let mut sums = [s.splat(black_box(1.0)); Fma::SUMS];
+        for _ in 0..self.rounds {
+            for sum in &mut sums {
+                *sum = s.fma(*sum, x, y);
+            }
+        }
+        let total = sums.into_iter().fold(
+            s.zero(),
+            #[inline(always)]
+            |a, b| s.add(a, b),
+        );
+        ((2 * Fma::SUMS * S::LANES * self.rounds) as f64, s.sum(total))
+    }
+}
+
+/// Runs `work` on every thread at once for [`MEASURE`] and returns the sum of what it reports, by the second.
+fn rate(threads: usize, work: impl Fn(usize) -> f64 + Sync) -> f64 {
+    let barrier = Barrier::new(threads);
+    let one = |thread: usize| {
+        barrier.wait();
+        let (started, mut done) = (Instant::now(), 0.0);
+        while started.elapsed() < MEASURE {
+            done += work(thread);
+        }
+        done / started.elapsed().as_secs_f64()
+    };
+    std::thread::scope(|scope| {
+        let handles: Vec<_> = (0..threads).map(|thread| scope.spawn(move || one(thread))).collect();
+        handles.into_iter().map(|handle| handle.join().expect("a measurement does not panic")).sum()
+    })
+}
+
+/// The most single-precision multiply-adds that `threads` threads do, in FLOP/s (a multiply-add is two), with the
+/// instruction set in force; for the scalar one, what the compiler makes of it. The best of several measurements.
+pub fn fma_peak(threads: usize) -> f64 {
+    let isa = isa::current();
+    let rounds = if isa == Isa::Scalar { 2_000 } else { 20_000 };
+    let work = |_| {
+        // SAFETY: the instruction set in force is the machine's.
+        let (flops, value) = unsafe { f32::enter(isa, Fma { rounds }) };
+        black_box(value);
+        flops
+    };
+    (0..REPEATS).map(|_| rate(threads, work)).fold(0.0, f64::max)
+}
+
+/// Bytes a second that `threads` threads copy between arrays larger than the caches, read and written bytes both
+/// counted. The best of several measurements.
+pub fn copy_bandwidth(threads: usize) -> f64 {
+    const BYTES: usize = 64 << 20;
+    let pairs: Vec<_> = (0..threads).map(|_| std::sync::Mutex::new((vec![1u8; BYTES], vec![0u8; BYTES]))).collect();
+    let work = |thread: usize| {
+        let mut pair = pairs[thread].lock().expect("one thread each");
+        let (from, to) = &mut *pair;
+        to.copy_from_slice(black_box(from));
+        black_box(&to);
+        2.0 * BYTES as f64
+    };
+    (0..REPEATS).map(|_| rate(threads, work)).fold(0.0, f64::max)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn more_capable_instruction_sets_are_faster() {
+        let peaks: Vec<f64> = Isa::available().into_iter().map(|isa| isa::with(isa, || fma_peak(1))).collect();
+        assert!(peaks[0] > 1e8, "{peaks:?}");
+        // The machine is shared and AVX-512 may be no faster than AVX2: only the step from scalar is sure.
+        assert!(peaks.iter().skip(1).all(|&peak| peak > peaks[0]), "{peaks:?}");
+        assert!(copy_bandwidth(1) > 1e8);
+    }
+}
