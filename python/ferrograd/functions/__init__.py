@@ -7,4 +7,5 @@ primitives in `ferrograd.ops`; there is no arithmetic here.
 from ..creation import as_tensor
 from ._method import install
 from .arithmetic import *  # noqa: F403
+from .linalg import *  # noqa: F403
 from .shape import *  # noqa: F403

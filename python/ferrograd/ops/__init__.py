@@ -9,6 +9,7 @@ import sys
 from .. import autograd
 from ._op import OPS, Op, op
 from .elementwise import *  # noqa: F403
+from .linalg import *  # noqa: F403
 from .view import *  # noqa: F403
 
 autograd.ops = sys.modules[__name__]

@@ -21,7 +21,7 @@ mod _core {
     use crate::numpy::from_numpy;
     #[pymodule_export]
     use crate::runtime::{
-        empty_cache, get_num_threads, isa, isas, memory_stats, reset_peak_memory, set_flush_denormal, set_num_threads,
+        copy_bandwidth, empty_cache, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak_memory, set_flush_denormal, set_num_threads,
     };
     #[pymodule_export]
     use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};

@@ -61,3 +61,15 @@ pub fn empty_cache() {
 pub fn reset_peak_memory() {
     memory::reset_peak();
 }
+
+/// The most f32 multiply-adds that `threads` threads do here, in FLOP/s, measured now.
+#[pyfunction]
+pub fn fma_peak(py: Python<'_>, threads: usize) -> f64 {
+    py.detach(|| ferrograd_cpu::peak::fma_peak(threads))
+}
+
+/// Bytes a second, read and written, that `threads` threads copy here, measured now.
+#[pyfunction]
+pub fn copy_bandwidth(py: Python<'_>, threads: usize) -> f64 {
+    py.detach(|| ferrograd_cpu::peak::copy_bandwidth(threads))
+}

@@ -5,6 +5,7 @@
 
 mod copy;
 mod elementwise;
+mod linalg;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -55,6 +56,8 @@ pub mod backend {
     use super::copy::{cast, copy_};
     #[pymodule_export]
     use super::elementwise::{add, mul};
+    #[pymodule_export]
+    use super::linalg::{linear, matmul};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

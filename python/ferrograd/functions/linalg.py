@@ -1,0 +1,69 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .. import _core, ops
+from ._method import method
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+
+@method("matmul", "__matmul__")
+def matmul(input: Any, other: Any) -> Tensor:
+    """input · other: (…, m, k) · (…, k, n), leading dimensions broadcast; vectors as rows or columns."""
+    return ops.matmul(input, other)  # type: ignore[no-any-return]
+
+
+@method("__rmatmul__")
+def _rmatmul(self: Any, other: Any) -> Any:
+    return ops.matmul(other, self)
+
+
+def _need(name: str, x: Any, ndim: int, argument: str) -> None:
+    if len(x.shape) != ndim:
+        raise _core.ShapeError(f"{name}: {argument}: expected {ndim} dimensions, got shape {tuple(x.shape)}")
+
+
+@method()
+def mm(input: Any, mat2: Any) -> Tensor:
+    """The product of two matrices."""
+    _need("mm", input, 2, "input")
+    _need("mm", mat2, 2, "mat2")
+    return ops.matmul(input, mat2)  # type: ignore[no-any-return]
+
+
+@method()
+def bmm(input: Any, mat2: Any) -> Tensor:
+    """The products of two batches of matrices, (b, m, k) · (b, k, n)."""
+    _need("bmm", input, 3, "input")
+    _need("bmm", mat2, 3, "mat2")
+    if input.shape[0] != mat2.shape[0]:
+        raise _core.ShapeError(f"bmm: mat2: expected a batch of {input.shape[0]}, got {mat2.shape[0]}")
+    return ops.matmul(input, mat2)  # type: ignore[no-any-return]
+
+
+@method()
+def mv(input: Any, vec: Any) -> Tensor:
+    """A matrix times a vector."""
+    _need("mv", input, 2, "input")
+    _need("mv", vec, 1, "vec")
+    return ops.matmul(input, vec)  # type: ignore[no-any-return]
+
+
+@method()
+def dot(input: Any, tensor: Any) -> Tensor:
+    """Σ input_i · tensor_i of two vectors."""
+    _need("dot", input, 1, "input")
+    _need("dot", tensor, 1, "tensor")
+    return ops.matmul(input, tensor)  # type: ignore[no-any-return]
+
+
+@method()
+def outer(input: Any, vec2: Any) -> Tensor:
+    """The matrix input_i · vec2_j of two vectors."""
+    _need("outer", input, 1, "input")
+    _need("outer", vec2, 1, "vec2")
+    return ops.matmul(ops.getitem(input, index=(slice(None), None)), ops.getitem(vec2, index=(None,)))  # type: ignore[no-any-return]

@@ -1,0 +1,31 @@
+"""Activations that matrix products, convolutions and norms apply to their results while these are in cache."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from . import elementwise as e
+
+
+def before_activation(g: Any, activation: str | None, result: Any, inputs: Callable[[], Any]) -> Any:
+    """The gradient of what the activation was applied to, from the gradient of its result.
+
+    relu, sigmoid and tanh need their result only; gelu and silu need what they were applied to, which `inputs` computes
+    again, because the fused op never stored it.
+    """
+    match activation:
+        case None:
+            return g
+        case "relu":
+            return e.relu_grad(g, result)
+        case "sigmoid":
+            return e.sigmoid_grad(g, result)
+        case "tanh":
+            return e.tanh_grad(g, result)
+        case "gelu":
+            return e.gelu_grad(g, inputs(), approximate="none")
+        case "silu":
+            return e.silu_grad(g, inputs())
+        case _:
+            raise ValueError(f"activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}")

@@ -1,0 +1,67 @@
+"""Matrix products."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._core import backend
+from ._activation import before_activation
+from ._op import op
+from .elementwise import mul
+from .view import getitem, permute, reshape
+
+_NEW_LAST = (..., None)
+_NEW_BEFORE_LAST = (..., None, slice(None))
+
+
+def transposed(x: Any) -> Any:
+    """The last two dimensions swapped."""
+    n = len(x.shape)
+    return permute(x, dims=(*range(n - 2), n - 1, n - 2))
+
+
+@op
+def matmul(x: Any, y: Any) -> Any:
+    """x · y: (…, m, k) · (…, k, n), leading dimensions broadcast; a vector is a row on the left, a column on the right."""
+    return backend.matmul(x, y)
+
+
+@matmul.rule(saves=("x", "y"))
+def _(g, needs, x, y):
+    # ∂Q/∂X = E · Yᵀ and ∂Q/∂Y = Xᵀ · E; the engine sums over batches that were broadcast.
+    nx, ny = len(x.shape), len(y.shape)
+    if nx == 1 and ny == 1:
+        return mul(g, y) if needs[0] else None, mul(g, x) if needs[1] else None
+    if ny == 1:
+        column = getitem(g, index=_NEW_LAST)
+        gy = getitem(matmul(transposed(x), column), index=(..., 0)) if needs[1] else None
+        return mul(column, y) if needs[0] else None, gy
+    if nx == 1:
+        gx = getitem(matmul(y, getitem(g, index=_NEW_LAST)), index=(..., 0)) if needs[0] else None
+        gy = mul(getitem(x, index=_NEW_LAST), getitem(g, index=_NEW_BEFORE_LAST)) if needs[1] else None
+        return gx, gy
+    gx = matmul(g, transposed(y)) if needs[0] else None
+    gy = None
+    if needs[1]:
+        if ny == 2:
+            # One product over all batches, not a sum of products.
+            x, g = reshape(x, shape=(-1, x.shape[-1])), reshape(g, shape=(-1, g.shape[-1]))
+        gy = matmul(transposed(x), g)
+    return gx, gy
+
+
+@op
+def linear(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
+    """activation(x · wᵀ + b) for x (*, in), w (out, in), b (out,) or None."""
+    return backend.linear(x, w, b, activation)
+
+
+@linear.rule(saves=("x", "w", "b", "result"))
+def _(g, needs, x, w, b, result, *, activation=None):
+    # With e = ∂Q/∂a: ∂Q/∂z = Wᵀe, ∂Q/∂W = e·zᵀ, ∂Q/∂b = e (summed over the batch by the engine).
+    e = before_activation(g, activation, result, lambda: linear(x, w, b))
+    gw = None
+    if needs[1]:
+        rows = reshape(e, shape=(-1, w.shape[0])) if w.shape[0] else reshape(e, shape=(0, 0))
+        gw = matmul(permute(rows, dims=(1, 0)), reshape(x, shape=(rows.shape[0], w.shape[1])))
+    return matmul(e, w) if needs[0] else None, gw, e if needs[2] else None

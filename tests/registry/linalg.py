@@ -1,0 +1,94 @@
+"""Matrix products. Sizes straddle tiles, vectors and blocks; products are compared against the largest result."""
+
+from __future__ import annotations
+
+import numpy as np
+
+import ferrograd as fg
+
+from ._row import Arr, Bad, Row, Sample
+
+
+def _linear(x, w, b, *, activation=None):
+    y = x @ w.T + (0 if b is None else b)
+    return {
+        None: lambda a: a,
+        "relu": lambda a: np.maximum(a, 0),
+        "sigmoid": lambda a: 1 / (1 + np.exp(-a)),
+        "tanh": np.tanh,
+        "gelu": lambda a: a * 0.5 * (1 + np.vectorize(_erf, otypes=[float])(a / np.sqrt(2))),
+        "silu": lambda a: a / (1 + np.exp(-a)),
+    }[activation](y)
+
+
+def _erf(x: float) -> float:
+    import math
+
+    return math.erf(x)
+
+
+_SHAPES = [
+    ((4,), (4,)),
+    ((3, 4), (4,)),
+    ((4,), (4, 3)),
+    ((3, 4), (4, 5)),
+    ((2, 3, 4), (4, 5)),
+    ((3, 1, 2, 4), (2, 4, 5)),
+    ((2, 3, 4), (4,)),
+    ((0, 3), (3, 2)),
+    ((2, 0), (0, 3)),
+    ((3, 1), (1, 4)),
+    ((130, 100), (100, 70)),
+    ((1, 300), (300, 200)),
+    ((200, 300), (300, 1)),
+    ((6, 40, 33), (6, 33, 50)),
+]
+
+ROWS = [
+    Row(
+        "matmul",
+        np.matmul,
+        [Sample((Arr(a), Arr(b))) for a, b in _SHAPES],
+        [
+            Bad((Arr((3, 4)), Arr((5, 6))), {}, fg.ShapeError, r"matmul"),
+            Bad((Arr((3, 4)), Arr(())), {}, fg.ShapeError, r"matmul"),
+            Bad((Arr((3, 4)), 2.0), {}, fg.ShapeError, r"matmul: other: expected at least 1 dimension"),
+            Bad((Arr((3, 4)), np.ones((4, 2))), {}, fg.DTypeError, r"matmul: other: expected float32.*got float64"),
+            Bad((Arr((2, 3, 4)), Arr((3, 4, 5))), {}, fg.ShapeError, r"matmul"),
+        ],
+        rtol=5e-6,
+        scaled=True,
+        torch=lambda t, a, b: a @ b,
+    ),
+    Row(
+        "matmul",
+        np.matmul,
+        [Sample((Arr((5, 7), kind="int", low=-9, high=9), Arr((7, 4), kind="int", low=-9, high=9)))],
+        differentiable=False,
+        id="matmul-int",
+    ),
+    *[
+        Row(
+            "linear",
+            _linear,
+            [
+                Sample((Arr((5, 4)), Arr((3, 4)), Arr((3,))), {"activation": activation}),
+                Sample((Arr((4,)), Arr((3, 4)), None), {"activation": activation}),
+                Sample((Arr((2, 3, 4)), Arr((5, 4)), Arr((5,))), {"activation": activation}),
+                Sample((Arr((0, 4)), Arr((3, 4)), Arr((3,))), {"activation": activation}),
+                Sample((Arr((70, 130), -0.3, 0.3), Arr((65, 130), -0.3, 0.3), Arr((65,))), {"activation": activation}),
+            ],
+            [
+                Bad((Arr((5, 4)), Arr((3, 5)), None), {}, fg.ShapeError, r"linear"),
+                Bad((Arr((5, 4)), Arr((3, 4)), Arr((4,))), {}, fg.ShapeError, r"linear: bias"),
+                Bad((np.ones((5, 4)), Arr((3, 4)), None), {}, fg.DTypeError, r"linear: weight: expected float64.*float32"),
+                Bad((Arr((5, 4)), Arr((3, 4)), None), {"activation": "x"}, ValueError, r"linear: activation: .*got 'x'"),
+            ],
+            rtol=5e-6,
+            scaled=True,
+            # relu has kinks wherever the sum crosses 0; with random sums none is within the step.
+            id=f"linear-{activation}",
+        )
+        for activation in (None, "relu", "sigmoid", "tanh", "gelu", "silu")
+    ],
+]
