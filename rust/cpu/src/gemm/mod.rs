@@ -2,7 +2,7 @@
 //!
 //! [`gemm`] sorts a product into one of the strategies: a vector on one side (`vector`), an outer product, or tiles
 //! (`blocking`) whose operands are read where they lie or packed first (`pack`). Which strategy, which blocks and
-//! in which order each element of C is summed depend on the shape and the instruction set alone, so results are
+//! in which order each element of C is summed depend on shapes, strides and the instruction set alone, so results are
 //! bit-equal for any number of threads.
 
 mod blocking;
