@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from .._core import backend
@@ -18,6 +19,12 @@ def transposed(x: Any) -> Any:
     """The last two dimensions swapped."""
     n = len(x.shape)
     return permute(x, dims=(*range(n - 2), n - 1, n - 2))
+
+
+def _as_rows(x: Any) -> Any:
+    """All leading dimensions as one."""
+    shape = x.shape
+    return x if len(shape) == 2 else reshape(x, shape=(math.prod(shape[:-1]), shape[-1]))
 
 
 @op
@@ -45,7 +52,7 @@ def _(g, needs, x, y):
     if needs[1]:
         if ny == 2:
             # One product over all batches, not a sum of products.
-            x, g = reshape(x, shape=(-1, x.shape[-1])), reshape(g, shape=(-1, g.shape[-1]))
+            x, g = _as_rows(x), _as_rows(g)
         gy = matmul(transposed(x), g)
     return gx, gy
 
@@ -62,6 +69,5 @@ def _(g, needs, x, w, b, result, *, activation=None):
     e = before_activation(g, activation, result, lambda: linear(x, w, b))
     gw = None
     if needs[1]:
-        rows = reshape(e, shape=(-1, w.shape[0])) if w.shape[0] else reshape(e, shape=(0, 0))
-        gw = matmul(permute(rows, dims=(1, 0)), reshape(x, shape=(rows.shape[0], w.shape[1])))
+        gw = matmul(permute(_as_rows(e), dims=(1, 0)), _as_rows(x))
     return matmul(e, w) if needs[0] else None, gw, e if needs[2] else None
