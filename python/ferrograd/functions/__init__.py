@@ -7,4 +7,6 @@ primitives in `ferrograd.ops`; there is no arithmetic here.
 from ..creation import as_tensor
 from ._method import install
 from .arithmetic import *  # noqa: F403
+from .comparison import *  # noqa: F403
+from .elementary import *  # noqa: F403
 from .shape import *  # noqa: F403

@@ -113,8 +113,8 @@ pub fn copy_into(a: &Array, out: &Array) {
 
 #[inline(always)]
 fn convert<A: Convert, O: Convert>(x: A) -> O {
-    // Halves have no conversion to i64 of their own; floats saturate on the way.
-    if O::INTEGRAL { O::from_i64(x.to_i64()) } else if A::INTEGRAL { O::from_i64(x.to_i64()) } else { O::from_f64(x.to_f64()) }
+    // Every float is exact in f64, from where `as` truncates and saturates.
+    if A::INTEGRAL { O::from_i64(x.to_i64()) } else { O::from_f64(x.to_f64()) }
 }
 
 fn walk<A: Convert, O: Convert>(a: &Array, out: &Array, f: impl Fn(A) -> O + Copy + Send + Sync) {

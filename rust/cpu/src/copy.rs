@@ -44,6 +44,11 @@ pub(crate) fn copy_same_size(a: &Array, out: &Array) {
     }
 }
 
+/// Whether a copy from one layout to the other is one between two memory orders, and so goes by tiles.
+pub(crate) fn lies_across(from: &Layout, to: &Layout) -> bool {
+    Plane::new(from, to).is_some()
+}
+
 /// A copy between two memory orders: dense along `across` in the source and along `along` in the target.
 struct Plane {
     along: usize,
@@ -160,7 +165,7 @@ pub fn ordered(a: &Array, order: &[usize]) -> Result<Array> {
     }
     if seen.len() != a.ndim() || order.len() != a.ndim() {
         let expected = format!("each dimension of {} once", Shape(a.shape()));
-        return Err(Error::value("contiguous", "order", expected, Shape(order)));
+        return Err(Error::value("ordered", "order", expected, Shape(order)));
     }
     let mut layout = Layout::contiguous(a.shape());
     let mut step = 1isize;

@@ -5,6 +5,7 @@ use std::f64::consts::{FRAC_1_SQRT_2, FRAC_2_SQRT_PI};
 use ferrograd_array::{Array, DType, Result};
 
 use super::{Binary, FLOAT, Unary, float1, float2, same_dtype, unsupported};
+use crate::activation::Activation;
 use crate::path;
 use crate::simd::{Float, Simd};
 
@@ -102,7 +103,7 @@ activation! {
         |p, s, x| s.select(s.lt(s.zero(), x), x, s.mul(x, c(s, p.negative_slope)));
     elu, Elu { alpha }, "`a_i` above 0, else `alpha (e^(a_i) − 1)`",
         |p, s, x| s.select(s.lt(s.zero(), x), x, s.mul(T::expm1(s, x), c(s, p.alpha)));
-    silu, Silu {}, "`a_i σ(a_i)`", |_p, s, x| s.mul(x, T::sigmoid(s, x));
+    silu, Silu {}, "`a_i σ(a_i)`", |_p, s, x| Activation::Silu.apply(s, x);
     softplus, Softplus { beta, threshold }, "`log(1 + e^(beta a_i)) / beta`; `a_i` where `beta a_i` is above the threshold",
         |p, s, x| {
             let z = s.mul(x, c(s, p.beta));
@@ -112,7 +113,7 @@ activation! {
         };
     hardtanh, Hardtanh { min_val, max_val }, "`min(max(a_i, min_val), max_val)`",
         |p, s, x| s.minimum(s.maximum(x, c(s, p.min_val)), c(s, p.max_val));
-    gelu, Gelu {}, "`a_i Φ(a_i)`, Φ the standard normal distribution", |_p, s, x| s.mul(x, normal_cdf(s, x));
+    gelu, Gelu {}, "`a_i Φ(a_i)`, Φ the standard normal distribution", |_p, s, x| Activation::Gelu.apply(s, x);
     gelu_tanh, GeluTanh {}, "`½ a_i (1 + tanh(√(2/π) (a_i + 0.044715 a_i³)))`",
         |_p, s, x| {
             let (u, _) = gelu_inner(s, x);

@@ -3,6 +3,7 @@
 use ferrograd_array::{Array, DType, Result};
 
 use super::{FLOAT, NUMBER, Plain, Unary, float1, map1, unsupported};
+use crate::activation::Activation;
 use crate::simd::{Float, Simd};
 use crate::{copy_into, path};
 
@@ -90,7 +91,7 @@ number! {
     ceil, Ceil, "The smallest whole number not below `a_i`.", |s, x| s.neg(s.floor(s.neg(x))), |x| x, x;
     trunc, Trunc, "`a_i` without its fraction.", |s, x| s.copysign(s.floor(s.abs(x)), x), |x| x, x;
     round, Round, "The nearest whole number; of two, the even one.", |s, x| s.round(x), |x| x, x;
-    relu, Relu, "`max(a_i, 0)`; NaN stays.", |s, x| s.max(s.zero(), x), |x| x.max(0), x;
+    relu, Relu, "`max(a_i, 0)`; NaN stays.", |s, x| Activation::Relu.apply(s, x), |x| x.max(0), x;
 }
 
 macro_rules! libm_op {

@@ -6,7 +6,7 @@
 
 use std::mem::MaybeUninit;
 
-use ferrograd_array::{Array, Layout};
+use ferrograd_array::Array;
 
 use crate::copy;
 use crate::parallel::{self, SyncPtr};
@@ -92,7 +92,7 @@ fn walk<const P: usize>(arrays: [&Array; P], ns: f64, dense: &(dyn Fn([*mut u8; 
     let shape = arrays[0].shape();
     let mut owned: [Option<Array>; P] = std::array::from_fn(|_| None);
     for i in 1..P {
-        if lies_across(arrays[0].layout(), arrays[i].layout()) {
+        if arrays[0].numel() > REORDER_ABOVE && copy::lies_across(arrays[i].layout(), arrays[0].layout()) {
             path!("elementwise/reordered");
             // Where there is no memory for it, the slower walk does as well.
             owned[i] = Array::empty_like(arrays[0], shape, arrays[i].dtype()).ok();
@@ -121,18 +121,6 @@ fn walk<const P: usize>(arrays: [&Array; P], ns: f64, dense: &(dyn Fn([*mut u8; 
             plan.rows(start, end, |offsets, n| rows.long(offsets, n, &mut tiles));
         }
     });
-}
-
-/// Whether a large operand has its dense dimension elsewhere than the result.
-fn lies_across(out: &Layout, a: &Layout) -> bool {
-    if a.shape != out.shape || out.numel() <= REORDER_ABOVE {
-        return false;
-    }
-    let densest = |l: &Layout| (0..l.ndim()).filter(|&k| l.shape[k] > 1).min_by_key(|&k| l.strides[k].unsigned_abs());
-    match (densest(out), densest(a)) {
-        (Some(k), Some(j)) => k != j && a.strides[k].unsigned_abs() > 1 && a.strides[j] == 1 && out.strides[k] == 1,
-        _ => false,
-    }
 }
 
 /// Room for a tile of each array.
