@@ -8,6 +8,7 @@ import sys
 
 from .. import autograd
 from ._op import OPS, Op, op
+from .activation import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .view import *  # noqa: F403

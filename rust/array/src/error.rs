@@ -21,6 +21,9 @@ pub enum Error {
     /// An index or a dimension out of range: `IndexError`.
     #[error("{0}")]
     Index(String),
+    /// An integer divided by zero: a `ZeroDivisionError` (Python's) and a `RuntimeError` (PyTorch's).
+    #[error("{0}")]
+    ZeroDivision(String),
     /// Arrays on different devices, or an op that the device lacks: `RuntimeError`.
     #[error("{0}")]
     Device(String),

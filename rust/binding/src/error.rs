@@ -5,13 +5,14 @@ use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use ferrograd_array::Error;
-use pyo3::exceptions::{PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError};
+use pyo3::exceptions::{PyIndexError, PyMemoryError, PyRuntimeError, PyTypeError, PyValueError, PyZeroDivisionError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyDict, PyTuple, PyType};
 
 static SHAPE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 static DTYPE_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
+static DIVISION_ERROR: PyOnceLock<Py<PyType>> = PyOnceLock::new();
 
 fn exception<'py>(
     py: Python<'py>,
@@ -50,11 +51,22 @@ pub fn dtype_error(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
     )
 }
 
+pub fn division_error(py: Python<'_>) -> PyResult<Bound<'_, PyType>> {
+    exception(
+        py,
+        &DIVISION_ERROR,
+        "IntegerDivisionError",
+        "An integer divided by zero; a ZeroDivisionError as in Python and a RuntimeError as in PyTorch.",
+        [py.get_type::<PyZeroDivisionError>(), py.get_type::<PyRuntimeError>()],
+    )
+}
+
 pub fn to_py(py: Python<'_>, error: Error) -> PyErr {
     let message = error.to_string();
     match error {
         Error::Shape(_) => shape_error(py).map_or_else(|e| e, |class| PyErr::from_type(class, message)),
         Error::DType(_) => dtype_error(py).map_or_else(|e| e, |class| PyErr::from_type(class, message)),
+        Error::ZeroDivision(_) => division_error(py).map_or_else(|e| e, |class| PyErr::from_type(class, message)),
         Error::Value(_) => PyValueError::new_err(message),
         Error::Index(_) => PyIndexError::new_err(message),
         Error::Device(_) => PyRuntimeError::new_err(message),
@@ -72,8 +84,24 @@ pub fn call<R: Send>(
     work: usize,
     kernel: impl FnOnce() -> ferrograd_array::Result<R> + Send,
 ) -> PyResult<R> {
-    let guarded = || catch_unwind(AssertUnwindSafe(kernel));
-    let outcome = if work >= RELEASE_GIL_ABOVE { py.detach(guarded) } else { guarded() };
+    let caught = || catch_unwind(AssertUnwindSafe(kernel));
+    raise(py, if releases_gil(work) { py.detach(caught) } else { caught() })
+}
+
+/// Whether so much work is done without the GIL.
+#[inline]
+pub fn releases_gil(work: usize) -> bool {
+    work >= RELEASE_GIL_ABOVE
+}
+
+/// Runs a kernel with the GIL held, its errors and panics as [`call`]'s.
+#[inline]
+pub fn guarded<R>(py: Python<'_>, kernel: impl FnOnce() -> ferrograd_array::Result<R>) -> PyResult<R> {
+    raise(py, catch_unwind(AssertUnwindSafe(kernel)))
+}
+
+#[inline]
+fn raise<R>(py: Python<'_>, outcome: std::thread::Result<ferrograd_array::Result<R>>) -> PyResult<R> {
     match outcome {
         Ok(Ok(value)) => Ok(value),
         Ok(Err(error)) => Err(to_py(py, error)),

@@ -42,6 +42,7 @@ mod _core {
         ferrograd_cpu::parallel::init().map_err(PyRuntimeError::new_err)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("ShapeError", crate::error::shape_error(py)?)?;
+        module.add("IntegerDivisionError", crate::error::division_error(py)?)?;
         module.add("DTypeError", crate::error::dtype_error(py)?)
     }
 }

@@ -3,9 +3,9 @@
 use ferrograd_array::{Array, DType, Element, Result};
 use half::{bf16, f16};
 
-use crate::parallel::SyncPtr;
+use crate::copy::copy_same_size;
+use crate::elementwise::{Plain, apply};
 use crate::path;
-use crate::strided::Plan;
 
 /// A number that `as` converts, by way of the widest type of its kind.
 trait Convert: Element {
@@ -75,62 +75,81 @@ pub fn cast(a: &Array, dtype: DType) -> Result<Array> {
     Ok(out)
 }
 
-/// `a` in row-major memory of its own.
-pub fn contiguous(a: &Array) -> Result<Array> {
-    let out = Array::empty(a.shape(), a.dtype())?;
-    copy_into(a, &out);
-    Ok(out)
-}
-
 /// `out_i = a_i`, converted to the dtype of `out`; `a` is broadcast to the shape of `out`. The memory does not overlap.
 pub fn copy_into(a: &Array, out: &Array) {
-    path!("cast", parallel);
-    let a = &a.view(a.layout().broadcast_to(out.shape()));
+    if a.dtype() == out.dtype() {
+        return copy_same_size(a, out);
+    }
+    path!("cast");
     macro_rules! from {
-        ($t:ty) => {
+        ($t:ty, $read:expr) => {{
+            // A boolean is whatever is not zero: NumPy may have written any byte.
+            let read = $read;
             match out.dtype() {
-                DType::Bool => walk::<$t, u8>(a, out, |x| if <$t>::INTEGRAL { (x.to_i64() != 0) as u8 } else { (x.to_f64() != 0.0) as u8 }),
-                DType::U8 => walk::<$t, u8>(a, out, convert),
-                DType::I32 => walk::<$t, i32>(a, out, convert),
-                DType::I64 => walk::<$t, i64>(a, out, convert),
-                DType::F16 => walk::<$t, f16>(a, out, convert),
-                DType::BF16 => walk::<$t, bf16>(a, out, convert),
-                DType::F32 => walk::<$t, f32>(a, out, convert),
-                DType::F64 => walk::<$t, f64>(a, out, convert),
+                DType::Bool => walk(a, out, move |x: $t| {
+                    (if <$t>::INTEGRAL { read(x).to_i64() != 0 } else { x.to_f64() != 0.0 }) as u8
+                }),
+                DType::U8 => walk(a, out, move |x: $t| convert::<$t, u8>(read(x))),
+                DType::I32 => walk(a, out, move |x: $t| convert::<$t, i32>(read(x))),
+                DType::I64 => walk(a, out, move |x: $t| convert::<$t, i64>(read(x))),
+                DType::F16 => walk(a, out, move |x: $t| convert::<$t, f16>(read(x))),
+                DType::BF16 => walk(a, out, move |x: $t| convert::<$t, bf16>(read(x))),
+                DType::F32 => walk(a, out, move |x: $t| convert::<$t, f32>(read(x))),
+                DType::F64 => walk(a, out, move |x: $t| convert::<$t, f64>(read(x))),
             }
-        };
+        }};
     }
     match a.dtype() {
-        DType::Bool | DType::U8 => from!(u8),
-        DType::I32 => from!(i32),
-        DType::I64 => from!(i64),
-        DType::F16 => from!(f16),
-        DType::BF16 => from!(bf16),
-        DType::F32 => from!(f32),
-        DType::F64 => from!(f64),
+        DType::Bool => from!(u8, |x: u8| (x != 0) as u8),
+        DType::U8 => from!(u8, |x: u8| x),
+        DType::I32 => from!(i32, |x: i32| x),
+        DType::I64 => from!(i64, |x: i64| x),
+        DType::F16 => from!(f16, |x: f16| x),
+        DType::BF16 => from!(bf16, |x: bf16| x),
+        DType::F32 => from!(f32, |x: f32| x),
+        DType::F64 => from!(f64, |x: f64| x),
     }
 }
 
 #[inline(always)]
 fn convert<A: Convert, O: Convert>(x: A) -> O {
-    match (A::INTEGRAL, O::INTEGRAL) {
-        (true, true) => O::from_i64(x.to_i64()),
-        (false, true) => O::from_i64(x.to_i64()),
-        _ => O::from_f64(x.to_f64()),
-    }
+    // Every float is exact in f64, from where `as` truncates and saturates.
+    if A::INTEGRAL { O::from_i64(x.to_i64()) } else { O::from_f64(x.to_f64()) }
 }
 
-fn walk<A: Convert, O: Convert>(a: &Array, out: &Array, f: impl Fn(A) -> O + Sync) {
-    let plan = Plan::new([out.layout(), a.layout()]);
-    let (src, dst) = (SyncPtr::new(a.ptr_mut::<A>()), SyncPtr::new(out.ptr_mut::<O>()));
-    let [so, sa] = plan.inner_strides();
-    plan.run(0.5, |[o, i], n| {
-        // SAFETY: the plan stays inside both layouts.
-        unsafe {
-            let (dst, src) = (dst.get().offset(o), src.get().offset(i));
-            for j in 0..n as isize {
-                *dst.offset(so * j) = f(*src.offset(sa * j));
+fn walk<A: Convert, O: Convert>(a: &Array, out: &Array, f: impl Fn(A) -> O + Copy + Send + Sync) {
+    apply(Plain::<_, (A, O)>::new(f), [out, a]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_pair_of_dtypes() {
+        let values = [0.0, 1.0, 2.0, 100.0];
+        for from in DType::ALL {
+            for to in DType::ALL {
+                let a = cast(&cast(&Array::from_slice(&values, &[4]).unwrap(), from).unwrap(), to).unwrap();
+                assert_eq!(a.dtype(), to);
+                let binary = from == DType::Bool || to == DType::Bool;
+                let expected = values.map(|x| if binary && x != 0.0 { 1.0 } else { x });
+                assert_eq!(cast(&a, DType::F64).unwrap().to_vec::<f64>(), expected, "{from} to {to}");
             }
         }
-    });
+    }
+
+    #[test]
+    fn the_ends_of_the_ranges() {
+        let a = Array::from_slice(&[f32::NAN, f32::INFINITY, -1.9, 300.5, -1e30], &[5]).unwrap();
+        assert_eq!(cast(&a, DType::I32).unwrap().to_vec::<i32>(), [0, i32::MAX, -1, 300, i32::MIN]);
+        assert_eq!(cast(&a, DType::Bool).unwrap().to_vec::<u8>(), [1; 5]);
+        let big = (1i64 << 53) + 1;
+        let i = Array::from_slice(&[big, -1, i64::MIN], &[3]).unwrap();
+        assert_eq!(cast(&i, DType::I32).unwrap().to_vec::<i32>(), [1, -1, 0]);
+        assert_eq!(cast(&i, DType::U8).unwrap().to_vec::<u8>(), [1, 255, 0]);
+        // Straight to f32: by way of f64 this one would round twice.
+        let twice = Array::from_slice(&[(1i64 << 60) + (1 << 36) + 1], &[1]).unwrap();
+        assert_eq!(cast(&twice, DType::F32).unwrap().to_vec::<f32>(), [((1i64 << 60) + (1 << 37)) as f32]);
+    }
 }

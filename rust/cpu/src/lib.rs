@@ -2,6 +2,7 @@
 
 pub mod activation;
 mod cast;
+mod copy;
 pub mod denormals;
 pub mod elementwise;
 pub mod gemm;
@@ -13,4 +14,5 @@ pub mod peak;
 pub mod simd;
 pub mod strided;
 
-pub use cast::{cast, contiguous, copy_into};
+pub use cast::{cast, copy_into};
+pub use copy::{clone, contiguous, copy_, full, ordered};

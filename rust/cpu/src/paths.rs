@@ -67,18 +67,18 @@ pub fn tasks(_n: usize) {}
 /// be split over threads. It stands in the kernel's entry function, before `parallel::run`.
 #[macro_export]
 macro_rules! path {
-    ($name:literal) => {
-        $crate::path!(@ $name, false)
-    };
-    ($name:literal, parallel) => {
-        $crate::path!(@ $name, true)
-    };
-    (@ $name:literal, $parallel:literal) => {
+    (@ $name:expr, $parallel:literal) => {
         #[cfg(feature = "paths")]
         {
             static PATH: $crate::paths::Path = $crate::paths::Path { name: $name, parallel: $parallel };
             $crate::paths::inventory::submit! { $crate::paths::Path { name: $name, parallel: $parallel } }
             $crate::paths::enter(&PATH);
         }
+    };
+    ($name:expr) => {
+        $crate::path!(@ $name, false)
+    };
+    ($name:expr, parallel) => {
+        $crate::path!(@ $name, true)
     };
 }

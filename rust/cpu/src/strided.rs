@@ -7,7 +7,7 @@ use smallvec::SmallVec;
 use crate::parallel;
 
 /// Elements of a block; a multiple of every vector width, small enough that 64 KiB of f32 split.
-const BLOCK: usize = 8 * 1024;
+pub(crate) const BLOCK: usize = 8 * 1024;
 
 /// How to walk `N` arrays: rows of `inner` elements, and the outer dimensions around them. Strides are in elements.
 pub struct Plan<const N: usize> {
@@ -47,6 +47,11 @@ impl<const N: usize> Plan<N> {
         self.inner * self.outer.iter().map(|&(d, _)| d).product::<usize>()
     }
 
+    /// Elements of a row.
+    pub fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// The strides of the rows that [`run`](Self::run) hands out.
     pub fn inner_strides(&self) -> [isize; N] {
         self.inner_strides
@@ -55,19 +60,20 @@ impl<const N: usize> Plan<N> {
     /// Calls `f(offsets, n)` for rows of `n` elements that together are all elements once; in parallel where the
     /// whole takes long enough at `ns` nanoseconds an element.
     pub fn run(&self, ns: f64, f: impl Fn([isize; N], usize) + Sync) {
-        let numel = self.numel();
-        if numel == 0 {
-            return;
-        }
-        if self.outer.is_empty() && numel <= BLOCK {
-            f([0; N], numel);
-            return;
-        }
-        parallel::for_range(numel, BLOCK, ns, |start, end| self.rows(start, end, &f));
+        self.blocks(ns, |start, end| self.rows(start, end, &f));
+    }
+
+    /// Calls `f(start, end)` for blocks of elements, counted in walking order; in parallel as [`run`](Self::run).
+    pub fn blocks(&self, ns: f64, f: impl Fn(usize, usize) + Sync) {
+        parallel::for_range(self.numel(), BLOCK, ns, f);
     }
 
     /// The rows of elements `start..end`, counted in walking order.
-    fn rows(&self, start: usize, end: usize, f: &impl Fn([isize; N], usize)) {
+    pub fn rows(&self, start: usize, end: usize, mut f: impl FnMut([isize; N], usize)) {
+        if self.outer.is_empty() {
+            f(self.inner_strides.map(|s| s * start as isize), end - start);
+            return;
+        }
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
         let mut offsets = [0isize; N];
         let mut rest = start / self.inner;

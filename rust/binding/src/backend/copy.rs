@@ -22,6 +22,26 @@ pub fn cast<'py>(x: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAn
     result(py, error::call(py, x.numel(), || cpu::cast(&x, dtype))?, requires_grad)
 }
 
+/// A copy of `x` in memory of its own, in the same memory order where that is dense.
+#[pyfunction]
+pub fn clone<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+    let py = x.py();
+    let x = Operand::extract("clone", "input", x)?;
+    let requires_grad = x.requires_grad && modes::recording();
+    let x = x.into_array("clone", "input").map_err(|e| to_py(py, e))?;
+    result(py, error::call(py, x.numel(), || cpu::clone(&x))?, requires_grad)
+}
+
+/// A dense copy of `x` whose memory order is `order`, from the slowest dimension to the fastest.
+#[pyfunction]
+pub fn ordered<'py>(x: &Bound<'py, PyAny>, order: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
+    let py = x.py();
+    let x = Operand::extract("ordered", "input", x)?;
+    let requires_grad = x.requires_grad && modes::recording();
+    let x = x.into_array("ordered", "input").map_err(|e| to_py(py, e))?;
+    result(py, error::call(py, x.numel(), || cpu::ordered(&x, &order))?, requires_grad)
+}
+
 /// Writes `source`, broadcast and converted, into the memory of `target`. `recorded`: the write becomes part of the
 /// graph (the caller then links `target` to the node that made the values).
 #[pyfunction]

@@ -53,9 +53,16 @@ pub fn with_out<'py>(
 #[pymodule]
 pub mod backend {
     #[pymodule_export]
-    use super::copy::{cast, copy_};
+    use super::copy::{cast, clone, copy_, ordered};
     #[pymodule_export]
-    use super::elementwise::{add, mul};
+    use super::elementwise::{
+        abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos, div,
+        elu, elu_grad, eq, erf, exp, expm1, floor, floor_divide, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, gt,
+        hardtanh, hardtanh_grad, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, log, log1p, logical_and,
+        logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum, minimum_grad, mul, ne, neg, pow,
+        reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid, sigmoid_grad, sign, silu, silu_grad, sin,
+        softplus, softplus_grad, sqrt, square, sub, tanh, tanh_grad, trunc, where_,
+    };
     #[pymodule_export]
     use super::linalg::{linear, matmul};
     #[pymodule_export]

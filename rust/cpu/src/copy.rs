@@ -1,0 +1,274 @@
+//! Copies between layouts: `clone`, `contiguous`, `copy_`, and a fill, which is a copy of one element.
+
+use std::mem::MaybeUninit;
+
+use ferrograd_array::{Array, Element, Error, Layout, Result, Shape, broadcast_shapes};
+
+use crate::cast::copy_into;
+use crate::elementwise::{Map, apply, by_size};
+use crate::parallel::{self, SyncPtr};
+use crate::path;
+use crate::simd::Simd;
+
+/// Bytes of a line of the square tile through which a transposing copy passes: a cache line of either side.
+const LINE: usize = 64;
+
+/// `out_i = a_i` by the bits.
+#[derive(Clone, Copy)]
+struct Move<const SIZE: usize>;
+
+impl<const SIZE: usize> Map<2> for Move<SIZE> {
+    type Lane = f32;
+    const SIZES: [usize; 2] = [SIZE; 2];
+    const NS: f64 = 0.5;
+
+    #[inline(always)]
+    unsafe fn dense<S: Simd<f32>>(self, _: S, [out, a]: [*mut u8; 2], n: usize) {
+        // SAFETY: n elements at each; they may be the same ones.
+        unsafe { std::ptr::copy(a, out, n * SIZE) }
+    }
+}
+
+/// `out_i = a_i`, broadcast, for two arrays of element types of one size that do not overlap.
+pub(crate) fn copy_same_size(a: &Array, out: &Array) {
+    debug_assert_eq!(a.dtype().size(), out.dtype().size());
+    if let Some(plane) = Plane::new(a.layout(), out.layout()) {
+        by_size!(a.dtype().size(), T => plane.copy::<T>(a, out));
+        return;
+    }
+    match a.dtype().size() {
+        1 => apply(Move::<1>, [out, a]),
+        2 => apply(Move::<2>, [out, a]),
+        4 => apply(Move::<4>, [out, a]),
+        _ => apply(Move::<8>, [out, a]),
+    }
+}
+
+/// Whether a copy from one layout to the other is one between two memory orders, and so goes by tiles.
+pub(crate) fn lies_across(from: &Layout, to: &Layout) -> bool {
+    Plane::new(from, to).is_some()
+}
+
+/// A copy between two memory orders: dense along `across` in the source and along `along` in the target.
+struct Plane {
+    along: usize,
+    across: usize,
+}
+
+impl Plane {
+    fn new(a: &Layout, out: &Layout) -> Option<Self> {
+        let densest = |l: &Layout| (0..l.ndim()).find(|&k| l.shape[k] > 1 && l.strides[k] == 1);
+        if a.shape != out.shape {
+            return None;
+        }
+        let (across, along) = (densest(a)?, densest(out)?);
+        // Below a line on either side there is nothing to gain.
+        (across != along && a.shape[across] >= 8 && a.shape[along] >= 8).then_some(Self { along, across })
+    }
+
+    fn copy<T: Copy + Send + Sync>(&self, a: &Array, out: &Array) {
+        path!("copy/transposed", parallel);
+        let (from, to) = (a.layout(), out.layout());
+        let (rows, columns) = (from.shape[self.along], from.shape[self.across]);
+        let side = LINE / size_of::<T>();
+        let (down, right) = (rows.div_ceil(side), columns.div_ceil(side));
+        let others: Vec<usize> = (0..from.ndim()).filter(|&k| k != self.along && k != self.across).collect();
+        let (from_stride, to_stride) = (from.strides[self.along], to.strides[self.across]);
+        let first = |array: &Array| {
+            SyncPtr::new(array.buffer().as_ptr().cast::<T>().wrapping_add(array.layout().offset))
+        };
+        let (src, dst) = (first(a), first(out));
+        let planes: usize = others.iter().map(|&k| from.shape[k]).product();
+        // A block is a row of tiles, of one plane.
+        let ns = 0.8 * a.numel() as f64;
+        parallel::run(planes * down, ns, |block| {
+            let (mut plane, top) = (block / down, block % down * side);
+            let (mut from_offset, mut to_offset) = (top as isize * from_stride, top as isize);
+            for &k in others.iter().rev() {
+                let at = (plane % from.shape[k]) as isize;
+                plane /= from.shape[k];
+                from_offset += at * from.strides[k];
+                to_offset += at * to.strides[k];
+            }
+            let height = side.min(rows - top);
+            for tile in 0..right {
+                let left = tile * side;
+                let width = side.min(columns - left);
+                // SAFETY: the tile lies inside the plane on both sides.
+                unsafe {
+                    let src = src.get().offset(from_offset + left as isize);
+                    let dst = dst.get().offset(to_offset + left as isize * to_stride);
+                    transpose(src, from_stride, dst, to_stride, height, width);
+                }
+            }
+        });
+    }
+}
+
+/// `dst[j, i] = src[i, j]` for a tile of at most a line by a line; the second index is dense on both sides.
+unsafe fn transpose<T: Copy>(
+    src: *const T,
+    src_stride: isize,
+    dst: *mut T,
+    dst_stride: isize,
+    height: usize,
+    width: usize,
+) {
+    let side = LINE / size_of::<T>();
+    // Room for the tile of the smallest element, aligned for the largest.
+    let mut room = MaybeUninit::<[u64; LINE * LINE / 8]>::uninit();
+    let tile = room.as_mut_ptr().cast::<T>();
+    // SAFETY: height rows of width elements at the source, width rows of height elements at the target; the tile
+    // holds side × side, and what is read of it was written (a full tile is read where height is side).
+    unsafe {
+        for i in 0..height {
+            std::ptr::copy_nonoverlapping(src.offset(i as isize * src_stride), tile.add(i * side), width);
+        }
+        for j in 0..width {
+            let line = dst.offset(j as isize * dst_stride);
+            if height == side {
+                for i in 0..side {
+                    *line.add(i) = *tile.add(i * side + j);
+                }
+            } else {
+                for i in 0..height {
+                    *line.add(i) = *tile.add(i * side + j);
+                }
+            }
+        }
+    }
+}
+
+/// A copy in the same memory order where that is dense, else row-major.
+pub fn clone(a: &Array) -> Result<Array> {
+    let out = Array::empty_like(a, a.shape(), a.dtype())?;
+    copy_same_size(a, &out);
+    Ok(out)
+}
+
+/// A row-major copy.
+pub fn contiguous(a: &Array) -> Result<Array> {
+    let out = Array::empty(a.shape(), a.dtype())?;
+    copy_same_size(a, &out);
+    Ok(out)
+}
+
+/// A dense copy whose memory order is `order`, from the slowest dimension to the fastest: `[0, 2, 3, 1]` is
+/// channels-last for images.
+pub fn ordered(a: &Array, order: &[usize]) -> Result<Array> {
+    let mut seen = vec![false; a.ndim()];
+    for &k in order {
+        match seen.get_mut(k) {
+            Some(seen) if !*seen => *seen = true,
+            _ => seen.clear(),
+        }
+    }
+    if seen.len() != a.ndim() || order.len() != a.ndim() {
+        let expected = format!("each dimension of {} once", Shape(a.shape()));
+        return Err(Error::value("ordered", "order", expected, Shape(order)));
+    }
+    let mut layout = Layout::contiguous(a.shape());
+    let mut step = 1isize;
+    for &k in order.iter().rev() {
+        layout.strides[k] = step;
+        step *= a.shape()[k].max(1) as isize;
+    }
+    let out = Array::with_layout(layout, a.dtype())?;
+    copy_same_size(a, &out);
+    Ok(out)
+}
+
+/// `dst_i = src_i`, broadcast to the shape of `dst` and converted to its dtype; they may overlap.
+pub fn copy_(dst: &Array, src: &Array) -> Result<()> {
+    if dst.shape() != src.shape() {
+        let shape = broadcast_shapes("copy_", "src", dst.shape(), src.shape())?;
+        if shape.as_slice() != dst.shape() {
+            let expected = format!("a shape that broadcasts to {}", Shape(dst.shape()));
+            return Err(Error::shape("copy_", "src", expected, Shape(src.shape())));
+        }
+    }
+    if src.overlaps(dst) {
+        copy_into(&clone(src)?, dst);
+    } else {
+        copy_into(src, dst);
+    }
+    Ok(())
+}
+
+/// A row-major array of one value.
+pub fn full<T: Element>(shape: &[usize], value: T) -> Result<Array> {
+    let out = Array::empty(shape, T::DTYPE)?;
+    copy_into(&Array::scalar(value)?, &out);
+    Ok(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use ferrograd_array::DType;
+
+    use super::*;
+
+    #[test]
+    fn every_pair_of_orders_and_sizes() {
+        for shape in [&[3usize, 40, 17, 70] as &[usize], &[9, 200], &[200, 300], &[1, 1], &[0, 5], &[]] {
+            let n: usize = shape.iter().product();
+            let values: Vec<i64> = (0..n as i64).map(|i| i % 251).collect();
+            let base = Array::from_slice(&values, shape).unwrap();
+            let orders: Vec<Vec<usize>> = match shape.len() {
+                4 => vec![vec![0, 1, 2, 3], vec![0, 2, 3, 1], vec![3, 2, 1, 0], vec![1, 0, 3, 2]],
+                2 => vec![vec![0, 1], vec![1, 0]],
+                _ => vec![vec![]],
+            };
+            for dtype in DType::ALL {
+                if dtype == DType::Bool {
+                    continue;
+                }
+                let plain = crate::cast(&base, dtype).unwrap();
+                for from in &orders {
+                    for to in &orders {
+                        let once = ordered(&plain, from).unwrap();
+                        let twice = ordered(&once, to).unwrap();
+                        assert!(twice.layout().is_dense());
+                        let back = crate::cast(&contiguous(&twice).unwrap(), DType::I64).unwrap();
+                        assert_eq!(back.to_vec::<i64>(), values, "{shape:?} {dtype} {from:?} {to:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_order_names_each_dimension_once() {
+        let a = Array::empty(&[2, 3], DType::F32).unwrap();
+        for order in [&[0usize] as &[usize], &[0, 0], &[0, 2], &[0, 1, 1]] {
+            assert!(matches!(ordered(&a, order), Err(Error::Value(_))), "{order:?}");
+        }
+    }
+
+    #[test]
+    fn overlapping_copies_are_those_of_a_temporary() {
+        let a = Array::from_slice(&[1f32, 2., 3., 4., 5., 6.], &[6]).unwrap();
+        let (tail, head) = (a.view(a.layout().sliced(0, 1, 1, 5)), a.view(a.layout().sliced(0, 0, 1, 5)));
+        copy_(&tail, &head).unwrap();
+        assert_eq!(a.to_vec::<f32>(), [1., 1., 2., 3., 4., 5.]);
+        copy_(&a, &a.view(a.layout().sliced(0, 5, -1, 6))).unwrap();
+        assert_eq!(a.to_vec::<f32>(), [5., 4., 3., 2., 1., 1.]);
+    }
+
+    #[test]
+    fn copies_broadcast_and_convert() {
+        let dst = Array::empty(&[2, 3], DType::I32).unwrap();
+        copy_(&dst, &Array::from_slice(&[1.9f64, -2.9, 3.], &[3]).unwrap()).unwrap();
+        assert_eq!(dst.to_vec::<i32>(), [1, -2, 3, 1, -2, 3]);
+        copy_(&dst, &Array::scalar(7u8).unwrap()).unwrap();
+        assert_eq!(dst.to_vec::<i32>(), [7; 6]);
+        assert!(matches!(copy_(&dst, &Array::empty(&[2, 2, 3], DType::F32).unwrap()), Err(Error::Shape(_))));
+        assert!(matches!(copy_(&dst, &Array::empty(&[2], DType::F32).unwrap()), Err(Error::Shape(_))));
+    }
+
+    #[test]
+    fn a_full_array_has_one_value() {
+        assert_eq!(full(&[3, 100], 2.5f64).unwrap().to_vec::<f64>(), vec![2.5; 300]);
+        assert_eq!(full(&[], true as u8).unwrap().to_vec::<u8>(), [1]);
+    }
+}
