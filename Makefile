@@ -25,7 +25,8 @@ RUST := $(MANIFESTS) $(shell find rust -type d -o -name '*.rs' -o -name '*.toml'
 PACKAGE := $(shell find python -name '*.py' -o -name '*.pyi' -o -name py.typed) README.md LICENSE-MIT LICENSE-APACHE
 
 # The wheel of the tests and the cargo tests share these, and so most of one build in `target/testing`.
-TESTED := -p ferrograd-array -p ferrograd-cpu --features ferrograd-cpu/paths
+# The binding has no cargo tests; with it, cargo unites the features as it does for the wheel.
+TESTED := -p ferrograd-array -p ferrograd-cpu -p ferrograd-binding --features ferrograd-binding/testing
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 CARGO_DENY := $(shell cargo deny --version >/dev/null 2>&1 && echo yes)
 
@@ -59,23 +60,23 @@ fmt: .venv/.dev | cargo ## Format Rust and Python, sort imports, apply the safe 
 	cargo fmt --all
 
 bench: .venv-bench/.installed $(if $(PEERS),.venv-bench/.peers) ## Time kernels, ops and steps, compare with the peers; PEERS=1 installs them
-	cargo bench -p ferrograd-cpu
+	cargo bench -p ferrograd-benches
 	.venv-bench/bin/pytest benches -p no:cacheprovider --benchmark-only --benchmark-storage=benches/saved \
 		--benchmark-autosave $(if $(wildcard benches/saved/*/*.json),--benchmark-compare) $(PYTEST_ARGS)
 	.venv-bench/bin/python benches/peers.py
 
 build: .venv/.core dist/.wheel .venv-demo/.installed ## Build all that the tests and the demo need
 ifdef NEXTEST
-	cargo nextest run --cargo-profile testing $(TESTED) --lib --tests --no-run
+	cargo nextest run --cargo-profile testing $(TESTED) --tests --no-run
 else
-	cargo test --profile testing $(TESTED) --lib --tests --no-run
+	cargo test --profile testing $(TESTED) --tests --no-run
 endif
 
 test-rust: | cargo ## Run the cargo tests and the doc tests
 ifdef NEXTEST
-	cargo nextest run --cargo-profile testing $(TESTED) --lib --tests
+	cargo nextest run --cargo-profile testing $(TESTED) --tests
 else
-	cargo test --profile testing $(TESTED) --lib --tests
+	cargo test --profile testing $(TESTED) --tests
 endif
 	cargo test --profile testing $(TESTED) --doc
 
@@ -88,14 +89,14 @@ smoke: .venv-demo/.installed ## Run the demo to its end, then every example
 
 test-long: .venv/.core dist/.wheel ## Run what is too long for CI: all 2^32 floats, many geometries, the sdist
 ifdef NEXTEST
-	cargo nextest run --profile long --cargo-profile testing $(TESTED) --lib --tests --run-ignored only --no-tests pass
+	cargo nextest run --profile long --cargo-profile testing $(TESTED) --tests --run-ignored only --no-tests pass
 else
-	cargo test --profile testing $(TESTED) --lib --tests -- --ignored
+	cargo test --profile testing $(TESTED) --tests -- --ignored
 endif
 	.venv/bin/pytest -m long $(PYTEST_ARGS)
 
 asan: | cargo ## Run the Rust tests under AddressSanitizer
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address' cargo test --profile testing $(TESTED) --lib --tests \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS='-Zsanitizer=address' cargo test --profile testing $(TESTED) --tests \
 		--target $$(rustc -vV | sed -n 's/^host: //p')
 
 wheel: dist/.wheel ## Build the release wheel into dist/
