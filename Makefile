@@ -81,7 +81,7 @@ endif
 	cargo test --profile testing $(TESTED) --doc
 
 test-python: .venv/.core dist/.wheel ## Run pytest
-	.venv/bin/pytest -n $(JOBS) --dist loadgroup --benchmark-disable $(PYTEST_ARGS)
+	.venv/bin/pytest -n $(JOBS) --dist worksteal --benchmark-disable $(PYTEST_ARGS)
 
 smoke: .venv-demo/.installed ## Run the demo to its end, then every example
 	.venv-demo/bin/ferrograd demo --plain

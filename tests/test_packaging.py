@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import importlib.metadata
 import os
 import subprocess
@@ -23,9 +24,6 @@ CARGO = tomllib.loads((ROOT / "Cargo.toml").read_text())
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 VERSION = CARGO["workspace"]["package"]["version"]
 
-# One process builds, the others would wait for it.
-pytestmark = pytest.mark.xdist_group("packaging")
-
 
 def run(*command: str | Path, **environment: str) -> None:
     """Runs a command of its own, as if from a shell: not a part of the make or the environment around these tests."""
@@ -37,8 +35,11 @@ def run(*command: str | Path, **environment: str) -> None:
 
 @pytest.fixture(scope="module")
 def wheel() -> Iterator[zipfile.ZipFile]:
-    """The release wheel of these sources; built if it is older than they are."""
-    run("make", "wheel")
+    """The release wheel of these sources; built if it is older than they are, by one of pytest's processes."""
+    (ROOT / "dist").mkdir(exist_ok=True)
+    with open(ROOT / "dist/.lock", "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        run("make", "wheel")
     (path,) = (ROOT / "dist").glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
