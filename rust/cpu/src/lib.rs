@@ -10,6 +10,7 @@ pub mod linalg;
 pub mod parallel;
 pub mod paths;
 pub mod peak;
+pub mod reduce;
 pub mod simd;
 pub mod strided;
 
