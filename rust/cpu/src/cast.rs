@@ -89,7 +89,9 @@ pub fn copy_into(a: &Array, out: &Array) {
     macro_rules! from {
         ($t:ty) => {
             match out.dtype() {
-                DType::Bool => walk::<$t, u8>(a, out, |x| if <$t>::INTEGRAL { (x.to_i64() != 0) as u8 } else { (x.to_f64() != 0.0) as u8 }),
+                DType::Bool => walk::<$t, u8>(a, out, |x| {
+                    if <$t>::INTEGRAL { (x.to_i64() != 0) as u8 } else { (x.to_f64() != 0.0) as u8 }
+                }),
                 DType::U8 => walk::<$t, u8>(a, out, convert),
                 DType::I32 => walk::<$t, i32>(a, out, convert),
                 DType::I64 => walk::<$t, i64>(a, out, convert),

@@ -3,8 +3,8 @@
 
 use ferrograd_array::{Array, DType, Element, Error, Layout, Result, broadcast_shapes};
 
-use crate::path;
 use crate::parallel::SyncPtr;
+use crate::path;
 use crate::simd::{Float, Kernel, Simd, vectorize};
 use crate::strided::Plan;
 
@@ -19,7 +19,13 @@ pub(crate) trait Binary<T: Float>: Copy + Send + Sync {
 }
 
 /// Where the result of an op goes: new memory, or an array that it may overwrite.
-pub(crate) fn output(op: &str, shape: &[usize], operands: &[&Array], dtype: DType, out: Option<&Array>) -> Result<Array> {
+pub(crate) fn output(
+    op: &str,
+    shape: &[usize],
+    operands: &[&Array],
+    dtype: DType,
+    out: Option<&Array>,
+) -> Result<Array> {
     if let Some(out) = out {
         return check_out(op, shape, operands, dtype, out);
     }
@@ -44,7 +50,11 @@ fn check_out(op: &str, shape: &[usize], operands: &[&Array], dtype: DType, out: 
         return Err(Error::dtype(op, "out", dtype, out.dtype()));
     }
     let same = |a: &Array| a.layout() == out.layout() && a.buffer().as_ptr() == out.buffer().as_ptr();
-    if operands.iter().all(|a| same(a) || !a.overlaps(out)) { Ok(out.clone()) } else { Array::empty_like(out, shape, dtype) }
+    if operands.iter().all(|a| same(a) || !a.overlaps(out)) {
+        Ok(out.clone())
+    } else {
+        Array::empty_like(out, shape, dtype)
+    }
 }
 
 /// Copies the result to where it was wanted, if it had to be computed elsewhere.
@@ -190,7 +200,8 @@ fn binary_float<T: Float, F: Binary<T>>(op: &str, a: &Array, b: &Array, out: Opt
     let (result, la, lb) = prepare(op, a, b, T::DTYPE, out)?;
     let plan = Plan::new([result.layout(), &la, &lb]);
     let strides = plan.inner_strides();
-    let (po, pa, pb) = (SyncPtr::new(result.ptr_mut::<T>()), SyncPtr::new(a.ptr_mut::<T>()), SyncPtr::new(b.ptr_mut::<T>()));
+    let (po, pa, pb) =
+        (SyncPtr::new(result.ptr_mut::<T>()), SyncPtr::new(a.ptr_mut::<T>()), SyncPtr::new(b.ptr_mut::<T>()));
     plan.run(F::NS, |[o, i, j], n| {
         // SAFETY: the plan's offsets lie inside the arrays.
         let (out, a, b) = unsafe { (po.get().offset(o), pa.get().offset(i), pb.get().offset(j)) };

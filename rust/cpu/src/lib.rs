@@ -3,15 +3,19 @@
 pub mod activation;
 mod cast;
 pub mod denormals;
+mod dense;
 pub mod elementwise;
 pub mod gemm;
 pub mod isa;
 pub mod linalg;
+pub mod loss;
+pub mod norm;
 pub mod parallel;
 pub mod paths;
 pub mod peak;
 pub mod reduce;
 pub mod simd;
+pub mod softmax;
 pub mod strided;
 
 pub use cast::{cast, contiguous, copy_into};

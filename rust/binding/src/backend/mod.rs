@@ -6,6 +6,9 @@
 mod copy;
 mod elementwise;
 mod linalg;
+mod loss;
+mod reduce;
+mod softmax;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -58,6 +61,13 @@ pub mod backend {
     use super::elementwise::{add, mul};
     #[pymodule_export]
     use super::linalg::{linear, matmul};
+    use super::loss::{cross_entropy, cross_entropy_grad};
+    #[pymodule_export]
+    use super::reduce::{
+        all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
+    };
+    #[pymodule_export]
+    use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

@@ -61,16 +61,50 @@ macro_rules! fold {
 }
 
 fold!(Sum, "`Σ x`", 0.2, T::ZERO, |s, acc, x, _p| s.add(acc, x), add, S::sum, |a, b| a + b);
-fold!(SquaredDistance, "`Σ (x − p)²`", 0.25, T::ZERO, |s, acc, x, p| {
-    let d = s.sub(x, p);
-    s.fma(d, d, acc)
-}, add, S::sum, |a, b| a + b);
-fold!(SumExp, "`Σ exp(x − p)`", 1.0, T::ZERO, |s, acc, x, p| s.add(acc, T::exp(s, s.sub(x, p))), add, S::sum, |a, b| a + b);
+fold!(
+    SquaredDistance,
+    "`Σ (x − p)²`",
+    0.25,
+    T::ZERO,
+    |s, acc, x, p| {
+        let d = s.sub(x, p);
+        s.fma(d, d, acc)
+    },
+    add,
+    S::sum,
+    |a, b| a + b
+);
+fold!(
+    SumExp,
+    "`Σ exp(x − p)`",
+    1.0,
+    T::ZERO,
+    |s, acc, x, p| s.add(acc, T::exp(s, s.sub(x, p))),
+    add,
+    S::sum,
+    |a, b| a + b
+);
 fold!(Prod, "`Π x`", 0.2, T::ONE, |s, acc, x, _p| s.mul(acc, x), mul, product, |a, b| a * b);
-fold!(Max, "The largest; NaN where there is one.", 0.2, T::NEG_INFINITY, |s, acc, x, _p| s.maximum(acc, x), maximum, S::hmax,
-    |a, b| if a.is_nan() || a > b { a } else { b });
-fold!(Min, "The smallest; NaN where there is one.", 0.2, T::INFINITY, |s, acc, x, _p| s.minimum(acc, x), minimum, S::hmin,
-    |a, b| if a.is_nan() || a < b { a } else { b });
+fold!(
+    Max,
+    "The largest; NaN where there is one.",
+    0.2,
+    T::NEG_INFINITY,
+    |s, acc, x, _p| s.maximum(acc, x),
+    maximum,
+    S::hmax,
+    |a, b| if a.is_nan() || a > b { a } else { b }
+);
+fold!(
+    Min,
+    "The smallest; NaN where there is one.",
+    0.2,
+    T::INFINITY,
+    |s, acc, x, _p| s.minimum(acc, x),
+    minimum,
+    S::hmin,
+    |a, b| if a.is_nan() || a < b { a } else { b }
+);
 
 #[inline(always)]
 fn product<T: Float, S: Simd<T>>(s: S, v: S::V) -> T {
@@ -186,6 +220,31 @@ pub unsafe fn dense<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usiz
             return cascade.finish(F::identity(), F::join_two);
         }
     }
+}
+
+/// `Σ f(i, part)` for the elements `i..i + part` of a row of `n`, segments added pairwise; `f` is zero in the lanes
+/// from `part` on.
+#[inline(always)]
+pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize, usize) -> S::V) -> T {
+    let mut cascade = Cascade::new();
+    let mut i = 0;
+    while i < n {
+        let end = (i + SEGMENT).min(n);
+        let mut acc = [s.zero(); 4];
+        while i + 4 * S::LANES <= end {
+            for v in 0..4 {
+                acc[v] = s.add(acc[v], f(i + v * S::LANES, S::LANES));
+            }
+            i += 4 * S::LANES;
+        }
+        while i < end {
+            let part = S::LANES.min(end - i);
+            acc[0] = s.add(acc[0], f(i, part));
+            i += part;
+        }
+        cascade.push(s.sum(s.add(s.add(acc[0], acc[1]), s.add(acc[2], acc[3]))), |a, b| a + b);
+    }
+    cascade.finish(T::ZERO, |a, b| a + b)
 }
 
 /// Elements `start..end` of one result, wherever they lie.
@@ -341,7 +400,13 @@ struct Matrix<'a> {
 }
 
 #[inline(always)]
-unsafe fn reduce_matrix<T: Float, S: Simd<T>, F: Fold<T>>(s: S, m: &Matrix, x: *const T, params: *const T, dst: *mut T) {
+unsafe fn reduce_matrix<T: Float, S: Simd<T>, F: Fold<T>>(
+    s: S,
+    m: &Matrix,
+    x: *const T,
+    params: *const T,
+    dst: *mut T,
+) {
     let n = m.width;
     let rows = m.end - m.start;
     // A dense matrix of few columns is read as one of several rows side by side; what is left over follows.
@@ -365,7 +430,10 @@ unsafe fn reduce_matrix<T: Float, S: Simd<T>, F: Fold<T>>(s: S, m: &Matrix, x: *
                 tiled[j] = *params.add(j % n);
             }
         }
-        strips::<T, S, F>(s, &[(&joined, x.add(m.start * n), tiled.as_ptr(), many.as_mut_ptr()), (&rest, x, params, dst)]);
+        strips::<T, S, F>(
+            s,
+            &[(&joined, x.add(m.start * n), tiled.as_ptr(), many.as_mut_ptr()), (&rest, x, params, dst)],
+        );
         for c in 0..n {
             let mut cascade = Cascade::new();
             for t in 0..together {

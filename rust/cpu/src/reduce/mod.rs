@@ -9,7 +9,7 @@ mod fold;
 mod plain;
 mod plan;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 
 use ferrograd_array::{Array, DType, Element, Error, Kind, Layout, Result, Shape};
 use smallvec::SmallVec;
@@ -17,8 +17,8 @@ use smallvec::SmallVec;
 use crate::parallel::SyncPtr;
 use crate::simd::{Float, Kernel, Simd, vectorize};
 pub use arg::{argmax, argmin, max_dim, min_dim};
-use fold::{Fold, Folding, Max, Min, Prod, SquaredDistance, Sum, SumExp};
-pub(crate) use fold::{Cascade, dense, lanes_below};
+use fold::{Fold, Folding, Min, Prod};
+pub(crate) use fold::{Max, SquaredDistance, Sum, SumExp, dense, lanes_below, segment_sum};
 use plain::Plain;
 use plan::{Plan, output};
 
@@ -51,7 +51,9 @@ fn over(op: &str, ndim: usize, dims: &[isize]) -> Result<Over> {
 
 fn unsupported(op: &str, expected: &str, got: DType) -> Error {
     match got {
-        DType::F16 | DType::BF16 => Error::dtype(op, "input", format_args!("{expected} (cast {got} to float32 first)"), got),
+        DType::F16 | DType::BF16 => {
+            Error::dtype(op, "input", format_args!("{expected} (cast {got} to float32 first)"), got)
+        }
         _ => Error::dtype(op, "input", expected, got),
     }
 }
@@ -94,7 +96,15 @@ pub fn sum(a: &Array, dims: &[isize], keepdim: bool) -> Result<Array> {
     let over = over("sum", a.ndim(), dims)?;
     macro_rules! integers {
         ($t:ty, |$x:ident| $value:expr) => {
-            plain_op(a, &over, keepdim, DType::I64, 0i64, |acc: i64, $x: $t| acc.wrapping_add($value), i64::wrapping_add)
+            plain_op(
+                a,
+                &over,
+                keepdim,
+                DType::I64,
+                0i64,
+                |acc: i64, $x: $t| acc.wrapping_add($value),
+                i64::wrapping_add,
+            )
         };
     }
     match a.dtype() {
@@ -113,7 +123,15 @@ pub fn prod(a: &Array, dims: &[isize], keepdim: bool) -> Result<Array> {
     let over = over("prod", a.ndim(), dims)?;
     macro_rules! integers {
         ($t:ty, |$x:ident| $value:expr) => {
-            plain_op(a, &over, keepdim, DType::I64, 1i64, |acc: i64, $x: $t| acc.wrapping_mul($value), i64::wrapping_mul)
+            plain_op(
+                a,
+                &over,
+                keepdim,
+                DType::I64,
+                1i64,
+                |acc: i64, $x: $t| acc.wrapping_mul($value),
+                i64::wrapping_mul,
+            )
         };
     }
     match a.dtype() {
@@ -143,7 +161,12 @@ pub fn amin(a: &Array, dims: &[isize], keepdim: bool) -> Result<Array> {
 
 fn not_empty(op: &str, a: &Array, over: &Over) -> Result<()> {
     match a.shape().iter().zip(over).position(|(&d, &over)| over && d == 0) {
-        Some(k) => Err(Error::index(op, "dim", "dimensions of non-zero size", format_args!("dimension {k} of {}", Shape(a.shape())))),
+        Some(k) => Err(Error::index(
+            op,
+            "dim",
+            "dimensions of non-zero size",
+            format_args!("dimension {k} of {}", Shape(a.shape())),
+        )),
         None => Ok(()),
     }
 }
@@ -212,8 +235,8 @@ fn truth(a: &Array, over: &Over, keepdim: bool, any: bool) -> Result<Array> {
 macro_rules! by_float {
     ($op:expr, $a:expr, $name:ident($($argument:expr),*)) => {
         match $a.dtype() {
-            DType::F32 => $name::<f32>($($argument),*),
-            DType::F64 => $name::<f64>($($argument),*),
+            ::ferrograd_array::DType::F32 => $name::<f32>($($argument),*),
+            ::ferrograd_array::DType::F64 => $name::<f64>($($argument),*),
             other => Err($crate::reduce::float_expected($op, other)),
         }
     };
@@ -325,9 +348,15 @@ pub fn sum_to(a: &Array, shape: &[usize]) -> Result<Array> {
         return Ok(a.clone());
     }
     let lead = a.ndim().wrapping_sub(shape.len());
-    let fits = shape.len() <= a.ndim() && shape.iter().zip(&a.shape()[lead..]).all(|(&want, &have)| want == have || want == 1);
+    let fits =
+        shape.len() <= a.ndim() && shape.iter().zip(&a.shape()[lead..]).all(|(&want, &have)| want == have || want == 1);
     if !fits {
-        return Err(Error::shape("sum_to", "shape", format_args!("a shape that broadcasts to {}", Shape(a.shape())), Shape(shape)));
+        return Err(Error::shape(
+            "sum_to",
+            "shape",
+            format_args!("a shape that broadcasts to {}", Shape(a.shape())),
+            Shape(shape),
+        ));
     }
     let dims: SmallVec<[isize; 6]> =
         (0..a.ndim()).filter(|&k| k < lead || shape[k - lead] != a.shape()[k]).map(|k| k as isize).collect();

@@ -154,7 +154,8 @@ impl Plan {
             unsafe {
                 self.split(reducer, chunks, dst, |c, partial| {
                     for o in 0..self.outputs {
-                        let task = Rows { first: o, last: o + 1, start: c * TASK, end: ((c + 1) * TASK).min(self.length) };
+                        let task =
+                            Rows { first: o, last: o + 1, start: c * TASK, end: ((c + 1) * TASK).min(self.length) };
                         reducer.rows(self, src.get(), task, partial.add(o));
                     }
                 });
@@ -176,7 +177,8 @@ impl Plan {
         let n = self.group();
         let groups = self.outputs / n;
         let length = self.length.max(1);
-        let width = if n * length <= TASK { n } else { (TASK / length).next_multiple_of(STRIP).clamp(STRIP, n.max(STRIP)) };
+        let width =
+            if n * length <= TASK { n } else { (TASK / length).next_multiple_of(STRIP).clamp(STRIP, n.max(STRIP)) };
         let blocks = n.div_ceil(width);
         let rows = (TASK / n).max(64);
         if groups * n.div_ceil(8 * STRIP) < FEW_TASKS && self.length >= 2 * rows {
@@ -224,7 +226,10 @@ impl Plan {
         }
         for o in 0..self.outputs {
             // SAFETY: all parts were written.
-            unsafe { *dst.get().add(o) = halve(chunks, &|c| *p.get().add(c * self.outputs + o), &|a, b| reducer.join(a, b), 0) };
+            unsafe {
+                *dst.get().add(o) =
+                    halve(chunks, &|c| *p.get().add(c * self.outputs + o), &|a, b| reducer.join(a, b), 0)
+            };
         }
     }
 }
