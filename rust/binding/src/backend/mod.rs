@@ -7,6 +7,7 @@ mod copy;
 mod elementwise;
 mod linalg;
 mod loss;
+mod norm;
 mod reduce;
 mod softmax;
 pub mod view;
@@ -62,6 +63,10 @@ pub mod backend {
     #[pymodule_export]
     use super::linalg::{linear, matmul};
     use super::loss::{cross_entropy, cross_entropy_grad};
+    #[pymodule_export]
+    use super::norm::{
+        batch_norm, batch_norm_eval, batch_norm_eval_grad, batch_norm_grad, layer_norm, layer_norm_grad,
+    };
     #[pymodule_export]
     use super::reduce::{
         all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,

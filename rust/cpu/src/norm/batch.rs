@@ -300,7 +300,8 @@ fn backward<T: Float>(
             let product = products.ptr_mut::<T>().add(k);
             *a.ptr_mut::<T>().add(k) = T::from_f64((*total.ptr::<T>().add(k)).to_f64() / m);
             *b.ptr_mut::<T>().add(k) = T::from_f64((*product).to_f64() * rstd * rstd / m);
-            *product = T::from_f64((*product).to_f64() * rstd);
+            // Of no elements the sum is 0, whatever their deviation.
+            *product = T::from_f64(if m > 0.0 { (*product).to_f64() * rstd } else { 0.0 });
         }
     }
     let dx = match needs[0] {
