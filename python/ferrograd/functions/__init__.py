@@ -8,4 +8,5 @@ from ..creation import as_tensor
 from ._method import install
 from .arithmetic import *  # noqa: F403
 from .linalg import *  # noqa: F403
+from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core import backend
 from ._op import op
-from .elementwise import cast, div, eq, exp, mul, sub
+from .elementwise import add, cast, div, eq, exp, mul, sub, where
 from .index import scatter_add
 from .view import expand, getitem, getitem_grad, permute, reshape
 
@@ -83,6 +83,19 @@ def _(g, needs, x, *, dim, correction, keepdim):
 
 
 @op
+def std(x: Any, *, dim: tuple[int, ...], correction: float, keepdim: bool) -> Any:
+    """The square root of `var`; where it is 0 its gradient is taken to be 0."""
+    return backend.sqrt(backend.var(x, dim, correction, keepdim))
+
+
+@std.rule(saves=("x", "result"))
+def _(g, needs, x, y, *, dim, correction, keepdim):
+    n = max(0.0, _count(x.shape, dim) - correction)
+    slope = where(eq(y, 0.0), 0.0, mul(div(g, y), 1 / n if n else math.inf))
+    return mul(sub(x, mean(x, dim=dim, keepdim=True)), _spread(slope, x.shape, dim))
+
+
+@op
 def prod(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
     """Π x over `dim`; integers and booleans are multiplied as int64."""
     return backend.prod(x, dim, keepdim)
@@ -125,7 +138,7 @@ def _side_by_side(a: Any, b: Any) -> Any:
     shape = (*a.shape[:-1], n + m)
     first = getitem_grad(a, shape=shape, index=(..., slice(n)))
     second = getitem_grad(b, shape=shape, index=(..., slice(n, n + m)))
-    return first + second
+    return add(first, second)
 
 
 def _share_among_ties(g: Any, x: Any, y: Any, dim: tuple[int, ...]) -> Any:
