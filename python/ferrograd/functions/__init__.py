@@ -10,4 +10,5 @@ from .arithmetic import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .comparison import *  # noqa: F403
 from .elementary import *  # noqa: F403
+from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403

@@ -11,6 +11,10 @@ from ._op import OPS, Op, op
 from .activation import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .linalg import *  # noqa: F403
+from .loss import *  # noqa: F403
+from .norm import *  # noqa: F403
+from .reduce import *  # noqa: F403
+from .softmax import *  # noqa: F403
 from .view import *  # noqa: F403
 
 autograd.ops = sys.modules[__name__]

@@ -183,7 +183,14 @@ impl Array {
 
 impl fmt::Debug for Array {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Array({} {}, strides {:?}, offset {})", self.dtype, Shape(self.shape()), self.strides(), self.layout.offset)
+        write!(
+            f,
+            "Array({} {}, strides {:?}, offset {})",
+            self.dtype,
+            Shape(self.shape()),
+            self.strides(),
+            self.layout.offset
+        )
     }
 }
 

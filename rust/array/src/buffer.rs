@@ -36,12 +36,7 @@ impl Buffer {
     ///
     /// # Safety
     /// `ptr` is valid for `len` bytes, for reads and (if `writable`) writes, for as long as `keep` lives.
-    pub unsafe fn foreign(
-        ptr: NonNull<u8>,
-        len: usize,
-        writable: bool,
-        keep: Box<dyn Any + Send + Sync>,
-    ) -> Self {
+    pub unsafe fn foreign(ptr: NonNull<u8>, len: usize, writable: bool, keep: Box<dyn Any + Send + Sync>) -> Self {
         Self::new(ptr, len, Owner::Foreign { _keep: keep, writable })
     }
 

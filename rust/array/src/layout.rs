@@ -24,9 +24,7 @@ pub fn checked_numel(shape: &[usize]) -> Result<usize> {
         .iter()
         .try_fold(1usize, |n, &d| n.checked_mul(d))
         .filter(|&n| n <= isize::MAX as usize)
-        .ok_or_else(|| {
-            Error::Memory(format!("an array of shape {shape:?} has more elements than can be addressed"))
-        })
+        .ok_or_else(|| Error::Memory(format!("an array of shape {shape:?} has more elements than can be addressed")))
 }
 
 /// Row-major strides of a shape.
@@ -54,11 +52,7 @@ pub fn broadcast_shapes(op: &str, argument: &str, a: &[usize], b: &[usize]) -> R
                     op,
                     argument,
                     format_args!("a shape that broadcasts with {}", Shape(a)),
-                    format_args!(
-                        "{} (dimension {} is {x} against {y})",
-                        Shape(b),
-                        k as isize - ndim as isize
-                    ),
+                    format_args!("{} (dimension {} is {x} against {y})", Shape(b), k as isize - ndim as isize),
                 ));
             }
         };
@@ -228,13 +222,8 @@ impl Layout {
                 offset: self.offset,
             });
         }
-        let old: SmallVec<[(usize, isize); 6]> = self
-            .shape
-            .iter()
-            .copied()
-            .zip(self.strides.iter().copied())
-            .filter(|&(d, _)| d != 1)
-            .collect();
+        let old: SmallVec<[(usize, isize); 6]> =
+            self.shape.iter().copied().zip(self.strides.iter().copied()).filter(|&(d, _)| d != 1).collect();
         let mut strides = Strides::from_elem(1, shape.len());
         let (mut i, mut j) = (0, 0);
         while i < old.len() && j < shape.len() {

@@ -39,8 +39,10 @@ struct Pool {
 // SAFETY: the pointers are blocks that only the pool holds.
 unsafe impl Send for Pool {}
 
-static POOL: Mutex<Pool> =
-    Mutex::new(Pool { free: [const { Vec::new() }; CLASSES], stats: Stats { in_use: 0, peak: 0, cached: 0, hits: 0, misses: 0 } });
+static POOL: Mutex<Pool> = Mutex::new(Pool {
+    free: [const { Vec::new() }; CLASSES],
+    stats: Stats { in_use: 0, peak: 0, cached: 0, hits: 0, misses: 0 },
+});
 /// Requests above this are refused at once: the system would promise the memory and kill the process later.
 static LIMIT: AtomicUsize = AtomicUsize::new(0);
 

@@ -13,7 +13,6 @@ use pyo3::prelude::*;
 
 use crate::tensor::{TensorBase, wrap};
 
-
 /// The dtype of a NumPy descriptor, or `None` where we have no such type.
 pub fn dtype_of(descr: &Bound<'_, PyArrayDescr>) -> Option<DType> {
     Some(match (descr.kind(), descr.itemsize()) {

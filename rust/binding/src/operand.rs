@@ -119,7 +119,9 @@ pub fn extract_foreign(op: &str, argument: &str, object: &Bound<'_, PyAny>) -> P
     if object.is_instance_of::<PyInt>() {
         return match object.extract::<i64>() {
             Ok(i) => Ok(Value::Number(Number::Int(i))),
-            Err(_) => Err(error::to_py(object.py(), Error::value(op, argument, "an integer of 64 bits", object.str()?))),
+            Err(_) => {
+                Err(error::to_py(object.py(), Error::value(op, argument, "an integer of 64 bits", object.str()?)))
+            }
         };
     }
     if let Some(array) = np::as_ndarray(object) {

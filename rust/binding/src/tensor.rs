@@ -109,9 +109,9 @@ pub fn wrap(py: Python<'_>, contents: TensorBase) -> PyResult<Bound<'_, PyAny>> 
 impl TensorBase {
     #[new]
     fn py_new() -> PyResult<Self> {
-        PENDING
-            .with(|slot| slot.borrow_mut().take())
-            .ok_or_else(|| PyTypeError::new_err("Tensor(): make tensors with fg.tensor(data), fg.from_numpy(array) or fg.zeros(shape)"))
+        PENDING.with(|slot| slot.borrow_mut().take()).ok_or_else(|| {
+            PyTypeError::new_err("Tensor(): make tensors with fg.tensor(data), fg.from_numpy(array) or fg.zeros(shape)")
+        })
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
@@ -128,7 +128,11 @@ impl TensorBase {
 
     /// The same memory as another instance of `cls`, outside any graph.
     #[staticmethod]
-    fn _make<'py>(cls: Bound<'py, PyType>, source: &Bound<'py, TensorBase>, requires_grad: bool) -> PyResult<Bound<'py, PyAny>> {
+    fn _make<'py>(
+        cls: Bound<'py, PyType>,
+        source: &Bound<'py, TensorBase>,
+        requires_grad: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
         if !cls.is_subclass(&cls.py().get_type::<TensorBase>())? {
             return Err(PyTypeError::new_err("_make: expected a subclass of Tensor"));
         }
@@ -352,7 +356,8 @@ impl Saved {
     fn checksum(&self) -> u64 {
         let (len, ptr) = (self.array.buffer().len(), self.array.buffer().as_ptr());
         // SAFETY: the buffer is alive and `len` bytes long; each byte is read by value.
-        (0..len).fold(0xcbf2_9ce4_8422_2325u64, |h, i| (h ^ unsafe { *ptr.add(i) } as u64).wrapping_mul(0x100_0000_01b3))
+        (0..len)
+            .fold(0xcbf2_9ce4_8422_2325u64, |h, i| (h ^ unsafe { *ptr.add(i) } as u64).wrapping_mul(0x100_0000_01b3))
     }
 
     fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {

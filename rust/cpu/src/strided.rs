@@ -132,9 +132,8 @@ mod tests {
     }
 
     fn expected(layouts: [&Layout; 2]) -> Vec<[isize; 2]> {
-        let mut all: Vec<[isize; 2]> = (0..layouts[0].numel())
-            .map(|i| layouts.map(|l| l.offset_of(i) as isize - l.offset as isize))
-            .collect();
+        let mut all: Vec<[isize; 2]> =
+            (0..layouts[0].numel()).map(|i| layouts.map(|l| l.offset_of(i) as isize - l.offset as isize)).collect();
         all.sort();
         all
     }

@@ -62,11 +62,19 @@ pub fn copy_<'py>(
     };
     let fits = broadcast_shapes(op, "source", out.shape(), source.shape());
     if fits.is_err() || fits.is_ok_and(|s| s.as_slice() != out.shape()) {
-        let wrong = Error::shape(op, "source", format_args!("a shape that broadcasts to {}", Shape(out.shape())), Shape(source.shape()));
+        let wrong = Error::shape(
+            op,
+            "source",
+            format_args!("a shape that broadcasts to {}", Shape(out.shape())),
+            Shape(source.shape()),
+        );
         return Err(to_py(py, wrong));
     }
     if out.dtype().kind() == Kind::Int && source.dtype().is_float() && op != "copy_" {
-        return Err(to_py(py, Error::dtype(op, "result", format_args!("a dtype that {} can hold", out.dtype()), source.dtype())));
+        return Err(to_py(
+            py,
+            Error::dtype(op, "result", format_args!("a dtype that {} can hold", out.dtype()), source.dtype()),
+        ));
     }
     error::call(py, out.numel(), || {
         if source.overlaps(&out) {

@@ -6,6 +6,10 @@
 mod copy;
 mod elementwise;
 mod linalg;
+mod loss;
+mod norm;
+mod reduce;
+mod softmax;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -65,6 +69,17 @@ pub mod backend {
     };
     #[pymodule_export]
     use super::linalg::{linear, matmul};
+    use super::loss::{cross_entropy, cross_entropy_grad};
+    #[pymodule_export]
+    use super::norm::{
+        batch_norm, batch_norm_eval, batch_norm_eval_grad, batch_norm_grad, layer_norm, layer_norm_grad,
+    };
+    #[pymodule_export]
+    use super::reduce::{
+        all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
+    };
+    #[pymodule_export]
+    use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

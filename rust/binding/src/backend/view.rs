@@ -28,7 +28,12 @@ fn resolve_shape(op: &str, from: &[usize], shape: &[i64]) -> Result<Dims, Error>
     let numel = checked_numel(from)?;
     let wrong = || {
         let wanted: Vec<String> = shape.iter().map(i64::to_string).collect();
-        Error::shape(op, "shape", format_args!("sizes of {numel} elements in all, as {} has", Shape(from)), format_args!("({})", wanted.join(", ")))
+        Error::shape(
+            op,
+            "shape",
+            format_args!("sizes of {numel} elements in all, as {} has", Shape(from)),
+            format_args!("({})", wanted.join(", ")),
+        )
     };
     let mut known = 1usize;
     let mut free = None;
@@ -101,7 +106,10 @@ pub fn permute<'py>(x: &Bound<'py, PyAny>, dims: Vec<i64>) -> PyResult<Bound<'py
     let (array, requires_grad) = source("permute", x)?;
     let ndim = array.ndim();
     if dims.len() != ndim {
-        return Err(to_py(py, Error::shape("permute", "dims", format_args!("{ndim} dimensions, as the input has"), dims.len())));
+        return Err(to_py(
+            py,
+            Error::shape("permute", "dims", format_args!("{ndim} dimensions, as the input has"), dims.len()),
+        ));
     }
     let order = dims.iter().map(|&d| normalize_dim("permute", d, ndim)).collect::<PyResult<Dims>>()?;
     let mut seen = Dims::from_elem(0, ndim);
@@ -120,7 +128,15 @@ pub fn expand<'py>(x: &Bound<'py, PyAny>, shape: Vec<i64>) -> PyResult<Bound<'py
     let py = x.py();
     let (array, requires_grad) = source("expand", x)?;
     let wrong = |shape: &[i64]| {
-        to_py(py, Error::shape("expand", "shape", format_args!("a shape that {} stretches to", Shape(array.shape())), format_args!("{shape:?}")))
+        to_py(
+            py,
+            Error::shape(
+                "expand",
+                "shape",
+                format_args!("a shape that {} stretches to", Shape(array.shape())),
+                format_args!("{shape:?}"),
+            ),
+        )
     };
     if shape.len() < array.ndim() {
         return Err(wrong(&shape));
@@ -222,10 +238,16 @@ pub fn detach<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 
 /// New memory of a shape, each element `value`.
 #[pyfunction]
-pub fn full<'py>(py: Python<'py>, shape: Vec<i64>, value: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAny>> {
+pub fn full<'py>(
+    py: Python<'py>,
+    shape: Vec<i64>,
+    value: &Bound<'py, PyAny>,
+    dtype: &str,
+) -> PyResult<Bound<'py, PyAny>> {
     let dtype = parse_dtype(py, dtype)?;
     let out = allocate(py, "full", &shape, dtype)?;
-    let value = Operand::extract("full", "fill_value", value)?.array("full", "fill_value", dtype).map_err(|e| to_py(py, e))?;
+    let value =
+        Operand::extract("full", "fill_value", value)?.array("full", "fill_value", dtype).map_err(|e| to_py(py, e))?;
     error::call(py, out.numel(), || {
         cpu::copy_into(&value, &out);
         Ok(())

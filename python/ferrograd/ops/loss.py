@@ -1,0 +1,63 @@
+"""Softmax cross-entropy on class indices, fused."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .._core import backend
+from ._op import op
+from .elementwise import add, cast, div, mul, ne, neg, where
+from .index import gather
+from .reduce import sum
+from .softmax import log_softmax
+from .view import reshape
+
+
+@op
+def cross_entropy(
+    logits: Any, target: Any, weight: Any, *, reduction: str, ignore_index: int, label_smoothing: float
+) -> Any:
+    """The cross-entropy of softmax(logits) with class indices, 0 where the target is `ignore_index`.
+
+    With s the label smoothing, C classes, weights w (1 where None) and t the target of a sample:
+
+        loss = −(1 − s) · w_t · log p_t − s/C · Σ_c w_c · log p_c
+
+    "mean" divides the sum by Σ w_t over the samples that are not ignored. Shapes: logits (N, C, *) or (C,), target
+    (N, *) or (), weight (C,).
+    """
+    return backend.cross_entropy(logits, target, weight, reduction, ignore_index, label_smoothing)
+
+
+@cross_entropy.rule(saves=("logits", "target", "weight"))
+def _(g, needs, logits, target, weight, *, reduction, ignore_index, label_smoothing):
+    return (
+        backend.cross_entropy_grad(g, logits, target, weight, reduction, ignore_index, label_smoothing),
+        None,
+        None,
+    )
+
+
+@cross_entropy.unfused
+def _(logits, target, weight, *, reduction, ignore_index, label_smoothing):
+    dim = 1 if len(logits.shape) > 1 else 0
+    log_p = log_softmax(logits, dim=dim)
+    target = cast(target, dtype="int64")
+    valid = ne(target, ignore_index)
+    target = where(valid, target, 0)
+    weights = cast(valid, dtype=logits._dtype)
+    if weight is not None:
+        weights = mul(weights, reshape(gather(weight, reshape(target, shape=(-1,)), dim=0), shape=target.shape))
+    shape = (*logits.shape[:dim], 1, *logits.shape[dim + 1 :])
+    of_target = reshape(gather(log_p, reshape(target, shape=shape), dim=dim), shape=target.shape)
+    loss = mul(mul(where(valid, neg(of_target), 0.0), weights), 1.0 - label_smoothing)
+    if label_smoothing:
+        classes = logits.shape[dim]
+        if weight is not None:
+            log_p = mul(log_p, reshape(weight, shape=(-1,) + (1,) * (len(logits.shape) - dim - 1)))
+        smooth = mul(neg(sum(log_p, dim=(dim,), keepdim=False)), label_smoothing / classes)
+        loss = add(loss, where(valid, smooth, 0.0))
+    if reduction == "none":
+        return loss
+    total = sum(loss, dim=(), keepdim=False)
+    return total if reduction == "sum" else div(total, sum(weights, dim=(), keepdim=False))
