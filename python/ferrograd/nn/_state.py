@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from .module import Module
 
 
-class IncompatibleKeys(NamedTuple):
-    """What `load_state_dict` found no counterpart for."""
-
+class _Keys(NamedTuple):
     missing_keys: list[str]
     unexpected_keys: list[str]
+
+
+class IncompatibleKeys(_Keys):
+    """What `load_state_dict` found no counterpart for."""
+
+    __slots__ = ()
 
     def __repr__(self) -> str:
         if not self.missing_keys and not self.unexpected_keys:

@@ -19,7 +19,7 @@ class _Trail:
         plain = len(error.args) == 1 and isinstance(error.args[0], str) and str(error) == error.args[0]
         self.message: str | None = error.args[0] if plain else None
         self.names: list[str] = []
-        self.layer = f"{type(module).__name__}({'' if module._modules else module.extra_repr()})"
+        self.layer = _line(module)
         self.last = module
         self.noted = False
 
@@ -49,6 +49,17 @@ def locate(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
     trail.noted = True
 
 
+def _line(module: Module) -> str:
+    """A layer in one line; only its class where it holds others or cannot say what it is."""
+    name = type(module).__name__
+    if module.__dict__.get("_modules", True):
+        return name
+    try:
+        return f"{name}({module.extra_repr()})"
+    except Exception:  # a half-made module: its own error is the one to show
+        return name
+
+
 def _name_in(parent: Module, child: Module) -> str:
     """The name of `child` below `parent`; its class where the parent made it on the way."""
     for name, module in parent.named_modules(remove_duplicate=False):
@@ -59,7 +70,8 @@ def _name_in(parent: Module, child: Module) -> str:
 
 def _name_the_cure(trail: _Trail, module: Module, args: tuple[Any, ...]) -> None:
     """What to write where the input's floating dtype is not the layer's."""
-    own = next((p._dtype for p in module.parameters(recurse=False)), None)
+    parameters = module.__dict__.get("_parameters") or {}
+    own = next((p._dtype for p in parameters.values() if p is not None), None)
     given = getattr(args[0], "dtype", None) if args else None
     name = getattr(given, "name", None)
     if trail.message is None or own is None or name is None or name == own:

@@ -74,7 +74,7 @@ class GELU(Module):
         self.approximate = approximate
 
     @property
-    def _fused(self) -> str | None:
+    def _fused(self) -> str | None:  # type: ignore[override]
         return "gelu" if self.approximate == "none" else None
 
     def forward(self, input: Any) -> Any:

@@ -89,25 +89,28 @@ class Sequential(_Ordered):
 
     def forward(self, input: Any) -> Any:
         """Each module on the result of the one before."""
-        modules = self._modules.values()
-        pending: Any = None
-        for module in modules:
-            if pending is not None:
-                activation = getattr(module, "_fused", None)
-                if activation is not None and not module._forward_hooks and not module._forward_pre_hooks:  # type: ignore[union-attr]
-                    input, pending = pending(input, activation=activation), None
+        waiting: Any = None  # a layer that can take the activation after it along
+        for module in self._modules.values():
+            if waiting is not None:
+                activation = module._fused  # type: ignore[union-attr]
+                if activation is not None and _unhooked(module):
+                    input, waiting = waiting(input, activation=activation), None
                     continue
-                input, pending = pending(input), None
-            if getattr(module, "_fuses", False) and not module._forward_hooks:  # type: ignore[union-attr]
-                pending = module
+                input, waiting = waiting(input), None
+            if module._fuses and _unhooked(module):  # type: ignore[union-attr]
+                waiting = module
             else:
                 input = module(input)  # type: ignore[misc]
-        return input if pending is None else pending(input)
+        return input if waiting is None else waiting(input)
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))
         return self._modules[self._key(index)]
+
+
+def _unhooked(module: Any) -> bool:
+    return not (module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
 
 
 class ModuleList(_Ordered):

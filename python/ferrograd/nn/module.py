@@ -41,6 +41,17 @@ class Module:
     _buffers: dict[str, Tensor | None]
     _modules: dict[str, Module | None]
 
+    #: The activation that a layer before this module can compute with its own result, and whether this is such a layer.
+    _fused: str | None = None
+    _fuses = False
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "forward" in cls.__dict__:
+            # Another formula than the parent's is not fused unless its class says so itself.
+            cls._fuses = cls.__dict__.get("_fuses", False)
+            cls._fused = cls.__dict__.get("_fused")
+
     def __init__(self) -> None:
         # Past __setattr__, which looks into these.
         self.__dict__.update(
@@ -114,7 +125,8 @@ class Module:
         for kind in ("_parameters", "_buffers", "_modules"):
             if kind in own and name in own[kind]:
                 return own[kind][name]
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'")
+        hint = "" if "_modules" in own else "; was super().__init__() called?"
+        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
