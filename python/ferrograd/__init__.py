@@ -10,5 +10,7 @@ from .dtypes import (
 )  # fmt: skip
 from .functions import *  # noqa: F403
 from ._tensor import Tensor
+from . import nn, optim
+from .serialization import load, load_metadata, save
 
 bool = bool_

@@ -1,0 +1,182 @@
+"""Normalisation: layers that give their input mean 0 and variance 1, then a learned scale and shift."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .. import _core
+from ..creation import empty, ones, tensor, zeros
+from . import functional as F
+from . import init
+from .module import Module
+from .parameter import Parameter
+
+
+class _BatchNorm(Module):
+    """y = (x - mean) / √(var + eps) · weight + bias, for each channel over the batch and all positions.
+
+    While training, mean and (biased) variance are the batch's, and running averages follow them:
+    running = (1 - momentum) · running + momentum · batch, the running variance an unbiased one. In evaluation the
+    running averages are used. (Ioffe and Szegedy 2015, arXiv:1502.03167.)
+
+    Args:
+        num_features: the number of channels C.
+        eps: added to the variance.
+        momentum: weight of the newest batch; None: the plain average of all batches so far.
+        affine: learn weight and bias.
+        track_running_stats: keep running averages; without them evaluation uses the batch's statistics.
+        device: where the parameters are.
+        dtype: the parameters' dtype.
+    """
+
+    _fuses = True
+    _ndims: tuple[int, ...]
+
+    def __init__(
+        self,
+        num_features: int,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.num_features = num_features
+        self.eps = eps
+        self.momentum = momentum
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        if affine:
+            self.weight = Parameter(empty(num_features, device=device, dtype=dtype))
+            self.bias = Parameter(empty(num_features, device=device, dtype=dtype))
+        else:
+            self.register_parameter("weight", None)
+            self.register_parameter("bias", None)
+        if track_running_stats:
+            self.register_buffer("running_mean", zeros(num_features, device=device, dtype=dtype))
+            self.register_buffer("running_var", ones(num_features, device=device, dtype=dtype))
+            self.register_buffer("num_batches_tracked", tensor(0, device=device))
+        else:
+            self.register_buffer("running_mean", None)
+            self.register_buffer("running_var", None)
+            self.register_buffer("num_batches_tracked", None)
+        self.reset_parameters()
+
+    def reset_running_stats(self) -> None:
+        """Forgets the running averages."""
+        if self.track_running_stats:
+            init.zeros_(self.running_mean)
+            init.ones_(self.running_var)
+            _core.backend.copy_(self.num_batches_tracked, 0)
+
+    def reset_parameters(self) -> None:
+        """Sets the weight to 1, the bias to 0, and forgets the running averages."""
+        self.reset_running_stats()
+        if self.affine:
+            init.ones_(self.weight)
+            init.zeros_(self.bias)
+
+    def forward(self, input: Any, activation: str | None = None) -> Any:
+        """The normalised input, and the activation's function of it where one is named."""
+        if len(input.shape) not in self._ndims:
+            wanted = "D or ".join(map(str, self._ndims))
+            raise ValueError(f"{type(self).__name__}: input: expected {wanted}D input (got {len(input.shape)}D input)")
+        momentum = 0.0 if self.momentum is None else self.momentum
+        if self.training and self.track_running_stats and self.num_batches_tracked is not None:
+            _core.backend.add(self.num_batches_tracked, 1, self.num_batches_tracked)
+            if self.momentum is None:
+                momentum = 1.0 / float(self.num_batches_tracked)
+        of_batch = self.training or (self.running_mean is None and self.running_var is None)
+        tracked = not self.training or self.track_running_stats
+        return F.batch_norm(
+            input,
+            self.running_mean if tracked else None,
+            self.running_var if tracked else None,
+            self.weight,
+            self.bias,
+            of_batch,
+            momentum,
+            self.eps,
+            activation=activation,
+        )
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"{self.num_features}, eps={self.eps}, momentum={self.momentum}, affine={self.affine}, "
+            f"track_running_stats={self.track_running_stats}"
+        )
+
+
+class BatchNorm1d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    Shapes: (N, C) or (N, C, L).\n    "
+    _ndims = (2, 3)
+
+
+class BatchNorm2d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    Shapes: (N, C, H, W).\n    "
+    _ndims = (4,)
+
+
+class BatchNorm3d(_BatchNorm):
+    __doc__ = f"{_BatchNorm.__doc__}\n    Shapes: (N, C, D, H, W).\n    "
+    _ndims = (5,)
+
+
+class LayerNorm(Module):
+    """y = (x - mean) / √(var + eps) · weight + bias, over the last dimensions of each sample.
+
+    Shapes: x (*, *normalized_shape), weight and bias normalized_shape. The variance is the biased one.
+    (Ba, Kiros and Hinton 2016, arXiv:1607.06450.)
+
+    Args:
+        normalized_shape: the sizes of the last dimensions; an int for one.
+        eps: added to the variance.
+        elementwise_affine: learn weight and bias.
+        bias: with `elementwise_affine`, learn a bias.
+        device: where the parameters are.
+        dtype: the parameters' dtype.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: Any,
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: Any = None,
+        dtype: Any = None,
+    ) -> None:
+        super().__init__()
+        self.normalized_shape = (
+            (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+        )
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        self.register_parameter("weight", None)
+        self.register_parameter("bias", None)
+        if elementwise_affine:
+            self.weight = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+            if bias:
+                self.bias = Parameter(empty(self.normalized_shape, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the weight to 1 and the bias to 0."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Any) -> Any:
+        """The normalised input."""
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}, "
+            f"bias={self.bias is not None}"
+        )

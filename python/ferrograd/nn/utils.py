@@ -1,0 +1,91 @@
+"""Gradients held within bounds, and parameters as one vector."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from .. import _core, ops
+from ..autograd import no_grad
+from ..creation import zeros
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+
+def _with_grad(parameters: Any) -> list[Any]:
+    every = [parameters] if isinstance(parameters, _core.TensorBase) else list(parameters)
+    return [p for p in every if p.grad is not None]
+
+
+def get_total_norm(tensors: Iterable[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
+    """The p-norm of all tensors' elements together."""
+    p = float(norm_type)
+    norms = []
+    with no_grad():
+        for g in tensors:
+            magnitude = ops.abs(g)
+            if math.isinf(p):
+                norms.append(ops.amax(magnitude, dim=(), keepdim=False))
+            else:
+                norms.append(ops.sum(ops.pow(magnitude, p), dim=(), keepdim=False))
+        if not norms:
+            return zeros(())
+        total = norms[0]
+        for norm in norms[1:]:
+            total = ops.maximum(total, norm) if math.isinf(p) else ops.add(total, norm)
+        total = total if math.isinf(p) else ops.pow(total, 1.0 / p)
+    if error_if_nonfinite and not math.isfinite(total.item()):
+        raise RuntimeError(
+            f"the total norm of order {p} of the gradients is {total.item()}, so they cannot be clipped; "
+            "pass error_if_nonfinite=False to scale them all the same"
+        )
+    return total  # type: ignore[no-any-return]
+
+
+def clip_grad_norm_(
+    parameters: Any, max_norm: float, norm_type: float = 2.0, error_if_nonfinite: bool = False
+) -> Tensor:
+    """Scales all gradients, in place, so that the p-norm of all together is at most `max_norm`.
+
+    Returns:
+        The norm before.
+    """
+    grads = [p.grad for p in _with_grad(parameters)]
+    total = get_total_norm(grads, norm_type, error_if_nonfinite)
+    with no_grad():
+        # As in PyTorch: the 1e-6 keeps the division defined, the minimum leaves small gradients as they are.
+        scale = ops.minimum(ops.div(float(max_norm), ops.add(total, 1e-6)), 1.0)
+        for g in grads:
+            _core.backend.mul(g, scale, g)
+    return total
+
+
+def clip_grad_value_(parameters: Any, clip_value: float) -> None:
+    """Holds each element of the gradients, in place, within ±clip_value."""
+    value = float(clip_value)
+    with no_grad():
+        for p in _with_grad(parameters):
+            _core.backend.clip(p.grad, -value, value, p.grad)
+
+
+def parameters_to_vector(parameters: Iterable[Any]) -> Tensor:
+    """All elements of all parameters as one vector, part of the graph."""
+    return ops.concatenate(*[ops.reshape(p, shape=(-1,)) for p in parameters], dim=0)  # type: ignore[no-any-return]
+
+
+def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
+    """Puts the pieces of a vector into the parameters, in place of their values."""
+    if not isinstance(vec, _core.TensorBase):
+        raise TypeError(f"vector_to_parameters: vec: expected a Tensor, got {type(vec).__name__}")
+    parameters = list(parameters)
+    wanted = sum(p.numel() for p in parameters)
+    if vec.shape != (wanted,):
+        raise _core.ShapeError(f"vector_to_parameters: vec: expected shape {(wanted,)}, got {vec.shape}")
+    at = 0
+    with no_grad():
+        for p in parameters:
+            piece = ops.getitem(vec.detach(), index=(slice(at, at + p.numel()),))
+            _core.backend.copy_(p, ops.reshape(piece, shape=p.shape))
+            at += p.numel()

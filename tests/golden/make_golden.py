@@ -1,0 +1,115 @@
+"""Writes the arrays that the tests compare with, computed by PyTorch: `python tests/golden/make_golden.py`.
+
+Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
+"""
+
+from __future__ import annotations
+
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from cases import INITS, LAYERS, LOSSES, OPTIMIZERS, STEPS, Layer, Loss
+
+HERE = Path(__file__).parent
+
+
+def array(tensor: Any) -> np.ndarray:
+    return tensor.detach().numpy().copy()
+
+
+def draw(kind: str, shape: tuple[int, ...], high: int = 0) -> Any:
+    if kind == "index":
+        return torch.randint(high, shape)
+    if kind == "unit":
+        return torch.rand(shape) * 0.96 + 0.02
+    return torch.randn(shape)
+
+
+def layer(case: Layer) -> dict[str, np.ndarray]:
+    torch.manual_seed(zlib.crc32(case.id.encode()))
+    module = getattr(torch.nn, case.name)(*case.args, **case.kwargs)
+    with torch.no_grad():
+        for name, tensor in module.state_dict().items():
+            if name == "running_var":
+                tensor.uniform_(0.5, 2.0)
+            elif tensor.is_floating_point():
+                tensor.normal_()
+    out = {f"state/{k}": array(v) for k, v in module.state_dict().items()}
+    module.train(case.training)
+    x = draw(case.kind, case.shape, case.high)
+    if case.kind != "index":
+        x.requires_grad_()
+    y = module(x)
+    g = torch.randn(y.shape)
+    y.backward(g)
+    out |= {"in": array(x), "out": array(y), "g": array(g)}
+    if x.grad is not None:
+        out["grad_in"] = array(x.grad)
+    out |= {f"grad/{k}": array(p.grad) for k, p in module.named_parameters()}
+    out |= {f"after/{k}": array(v) for k, v in module.state_dict().items() if not np.array_equal(array(v), out[f"state/{k}"])}
+    out["repr"] = np.array(repr(module))
+    return out
+
+
+def loss(case: Loss) -> dict[str, np.ndarray]:
+    torch.manual_seed(zlib.crc32(case.id.encode()))
+    x = draw(case.input, case.shape).requires_grad_()
+    dim = 0 if len(case.shape) == 1 else 1
+    classes = case.shape[dim]
+    if case.target == "classes":
+        target = torch.randint(classes, case.shape[:dim] + case.shape[dim + 1 :])
+    elif case.target == "shares":
+        target = torch.softmax(torch.randn(case.shape), dim)
+    else:
+        target = draw(case.target, case.shape)
+    weights = {name: torch.rand(classes) + 0.5 for name in case.weighted}
+    value = getattr(torch.nn, case.name)(**weights, **case.kwargs)(x, target)
+    g = torch.randn(value.shape)
+    value.backward(g)
+    return {
+        "in": array(x), "target": array(target), "out": array(value), "g": array(g), "grad_in": array(x.grad),
+        **{f"weight/{k}": array(v) for k, v in weights.items()},
+    }  # fmt: skip
+
+
+def optimizer(name: str, options: dict[str, Any]) -> dict[str, np.ndarray]:
+    """Least squares with a linear map: the curve of the objective and where the parameters end."""
+    torch.manual_seed(0)
+    x, y = torch.randn(16, 4), torch.randn(16, 3)
+    w, b = torch.randn(3, 4, requires_grad=True), torch.randn(3, requires_grad=True)
+    out = {"x": array(x), "y": array(y), "w": array(w), "b": array(b)}
+    chosen = getattr(torch.optim, name)([w, b], **options)
+    curve = []
+    for _ in range(STEPS):
+        chosen.zero_grad()
+        objective = ((x @ w.T + b - y) ** 2).mean()
+        objective.backward()
+        chosen.step()
+        curve.append(objective.item())
+    return {**out, "curve": np.array(curve, np.float32), "w_end": array(w), "b_end": array(b)}
+
+
+def init(name: str, args: tuple[Any, ...]) -> dict[str, np.ndarray]:
+    """Of each parameter over 20 draws: smallest, largest, mean, standard deviation."""
+    torch.manual_seed(0)
+    drawn: dict[str, list[np.ndarray]] = {}
+    for _ in range(20):
+        for key, p in getattr(torch.nn, name)(*args).named_parameters():
+            drawn.setdefault(key, []).append(array(p))
+    return {k: np.array([np.min(v), np.max(v), np.mean(v), np.std(v)], np.float64) for k, v in drawn.items()}
+
+
+def write(name: str, cases: dict[str, dict[str, np.ndarray]]) -> None:
+    arrays = {f"{case}/{key}": value for case, values in cases.items() for key, value in values.items()}
+    np.savez_compressed(HERE / f"{name}.npz", **arrays)
+    print(f"{name}.npz: {len(arrays)} arrays, {(HERE / f'{name}.npz').stat().st_size / 1024:.0f} KiB")
+
+
+if __name__ == "__main__":
+    write("layers", {case.id: layer(case) for case in LAYERS.values()})
+    write("losses", {case.id: loss(case) for case in LOSSES.values()})
+    write("optimizers", {key: optimizer(*row) for key, row in OPTIMIZERS.items()})
+    write("inits", {key: init(*row) for key, row in INITS.items()})
