@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, autograd, functions, ops
+from . import _core, _numpy, autograd, functions, ops
 from .dtypes import BY_NAME, CPU, device, dtype, dtype_name
 
 
@@ -299,3 +299,4 @@ def _rebuild(cls: type[Tensor], array: Any, dtype: str, requires_grad: bool) -> 
 
 _core.register_tensor_type(Tensor)
 functions.install(Tensor)
+_numpy.install(Tensor)
