@@ -2,11 +2,13 @@
 
 from . import _core, autograd
 from ._core import DTypeError, ShapeError, __version__, empty_cache, is_grad_enabled, memory_stats, set_flush_denormal
-from ._core import get_num_threads, is_inference_mode_enabled, set_num_threads
+from ._config import show_config
+from ._core import get_num_threads, is_inference_mode_enabled, reset_peak, set_num_threads
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .creation import *  # noqa: F403
 from .dtypes import (
-    bfloat16, bool_, device, double, dtype, float, float16, float32, float64, half, int, int32, int64, long, uint8,
+    bfloat16, bool_, device, double, dtype, float, float16, float32, float64, half, int, int32, int64, long, promote_types,
+    result_type, uint8,
 )  # fmt: skip
 from .functions import *  # noqa: F403
 from ._tensor import Tensor

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from . import _core, autograd, functions, ops
+from . import _core, _numpy, autograd, functions, ops
 from .dtypes import BY_NAME, CPU, device, dtype, dtype_name
 
 
@@ -110,12 +110,12 @@ class Tensor(_core.TensorBase):
 
     def retain_grad(self) -> None:
         """Keeps the gradient of a tensor that is not a leaf in its `grad`."""
+        if not self.requires_grad:
+            raise RuntimeError("retain_grad: expected a tensor that requires grad")
         if self.is_leaf or self.retains_grad:
             return
         self._retains_grad = True
-        keep = _GradKeeper(self)
-        hooks = autograd.hooks_of(self)
-        hooks[-1] = keep
+        autograd.retain_grad(self)
 
     def register_hook(self, hook: Any) -> autograd.RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns, if anything, takes its place."""
@@ -290,20 +290,6 @@ class Tensor(_core.TensorBase):
 _device = device
 
 
-class _GradKeeper:
-    """Puts the gradient of a tensor into its `grad`, without keeping the tensor alive."""
-
-    def __init__(self, tensor: Tensor) -> None:
-        import weakref
-
-        self.tensor = weakref.ref(tensor)
-
-    def __call__(self, g: Tensor) -> None:
-        tensor = self.tensor()
-        if tensor is not None:
-            tensor._grad = g if tensor._grad is None else ops.add(tensor._grad, g)
-
-
 def _rebuild(cls: type[Tensor], array: Any, dtype: str, requires_grad: bool) -> Tensor:
     source = _core.from_numpy(array)
     if source._dtype != dtype:
@@ -313,3 +299,4 @@ def _rebuild(cls: type[Tensor], array: Any, dtype: str, requires_grad: bool) -> 
 
 _core.register_tensor_type(Tensor)
 functions.install(Tensor)
+_numpy.install(Tensor)

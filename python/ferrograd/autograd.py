@@ -13,8 +13,8 @@ and the rules in `ops/` are the factors dy/dx.
 from __future__ import annotations
 
 import contextlib
-import functools
 import heapq
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -23,12 +23,15 @@ import numpy as np
 
 from . import _core
 from ._core import capture, is_grad_enabled, set_grad_mode
+from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
 
 _order = count()
 _anomaly = False
+#: The key of the hook that `retain_grad` sets: it sees what the other hooks have made of the gradient.
+_KEEPS = -1
 
 #: The ops that add, sum, cast and copy gradients. `ops/__init__.py` sets it: ops are built on this module.
 ops: Any = None
@@ -159,10 +162,16 @@ def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
 
 
 def _run_hooks(hooks: dict[int, Callable[[Any], Any]], g: Any) -> Any:
-    for hook in list(hooks.values()):
-        changed = hook(g)
+    for key, hook in list(hooks.items()):
+        changed = hook(g) if key != _KEEPS else None
         if changed is not None:
+            if not isinstance(changed, _core.TensorBase):
+                raise TypeError(f"hook: expected it to return a Tensor or None, got {type(changed).__name__}")
+            if changed.shape != g.shape:
+                raise _core.ShapeError(f"hook: expected a gradient of shape {g.shape} from it, got {changed.shape}")
             g = changed
+    if _KEEPS in hooks:
+        hooks[_KEEPS](g)
     return g
 
 
@@ -214,7 +223,8 @@ def _walk(
     before = set_grad_mode(create_graph)
     try:
         for edge, g in roots:
-            send(edge, g, False)
+            if allowed is None or id(_target(edge)) in allowed:
+                send(edge, g, False)
         while heap:
             node = heapq.heappop(heap)[1]
             g = pending.pop(node)
@@ -303,6 +313,12 @@ def _edge(tensor: Any) -> Any:
     return tensor if node is None else node
 
 
+def _key(tensor: Any) -> Any:
+    """How `_walk` is asked for the gradient of a tensor: by the leaf itself, its node, or `(node, index)`."""
+    edge = _edge(tensor)
+    return (edge.node, edge.index) if type(edge) is Output else edge
+
+
 def backward(
     outputs: Tensor | Sequence[Tensor],
     gradients: Any = None,
@@ -325,25 +341,24 @@ def backward(
     outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
     given = gradients if isinstance(gradients, (list, tuple)) else [gradients] * len(outputs)
     roots = [(_edge(y), _root_gradient(y, g, k)) for k, (y, g) in enumerate(zip(outputs, given, strict=True))]
-    only, allowed = None, None
-    if inputs is not None:
-        wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
-        only = {id(x) for x in wanted}
-        allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+    retain_graph = create_graph if retain_graph is None else retain_graph
 
     def on_leaf(leaves: dict[int, list[Any]]) -> None:
         for leaf, g, owned in leaves.values():
-            if only is None or id(leaf) in only:
-                _accumulate(leaf, g, owned, create_graph)
+            _accumulate(leaf, g, owned, create_graph)
 
-    _walk(
-        roots,
-        create_graph if retain_graph is None else retain_graph,
-        create_graph,
-        on_leaf,
-        None if allowed is None else {},
-        allowed,
-    )
+    if inputs is None:
+        _walk(roots, retain_graph, create_graph, on_leaf)
+        return
+    wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
+    results = {_key(x): x for x in wanted if not x.is_leaf}
+    captured: dict[Any, Any] = dict.fromkeys(results)
+    allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+    _walk(roots, retain_graph, create_graph, on_leaf, captured, allowed)
+    for key, g in captured.items():
+        if g is not None:
+            with set_grad_enabled(create_graph):
+                _accumulate(results[key], g, False, create_graph)
 
 
 def grad(
@@ -374,7 +389,7 @@ def grad(
     for k, x in enumerate(wanted):
         if not isinstance(x, _core.TensorBase) or not x.requires_grad:
             raise RuntimeError(f"grad: inputs[{k}]: expected a Tensor that requires grad")
-    keys = [(e.node, e.index) if type(e) is Output else e for e in map(_edge, wanted)]
+    keys = [_key(x) for x in wanted]
     captured: dict[Any, Any] = {key: None for key in keys if not isinstance(key, _core.TensorBase)}
     by_leaf: dict[int, Any] = {}
 
@@ -418,110 +433,6 @@ def _leading_to(roots: Sequence[Any], wanted: set[int]) -> set[int]:
 
 
 # ---------------------------------------------------------------------------------------------------------------------
-
-
-class _Mode(contextlib.ContextDecorator):
-    """A mode of this thread, as a context manager or a decorator; it can be entered again while it is in force."""
-
-    def __init__(self) -> None:
-        self._before: list[Any] = []
-
-    def __enter__(self) -> None:
-        self._before.append(self._enter())
-
-    def __exit__(self, *_: object) -> None:
-        self._leave(self._before.pop())
-
-    def _enter(self) -> Any:
-        raise NotImplementedError
-
-    def _leave(self, before: Any) -> None:
-        set_grad_mode(before)
-
-    def __call__(self, function: Any) -> Any:
-        # A fresh instance each call: the decorated function may run on several threads.
-        make = type(self)
-        arguments = self._arguments()
-
-        @functools.wraps(function)
-        def inside(*args: Any, **kwargs: Any) -> Any:
-            with make(*arguments):
-                return function(*args, **kwargs)
-
-        return inside
-
-    def _arguments(self) -> tuple[Any, ...]:
-        return ()
-
-
-class no_grad(_Mode):
-    """Ops inside are not recorded: `with fg.no_grad(): ...` or `@fg.no_grad()`."""
-
-    def __new__(cls, function: Any = None) -> Any:
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        _Mode.__init__(mode)
-        return mode(function)
-
-    def _enter(self) -> bool:
-        return set_grad_mode(False)
-
-
-class enable_grad(_Mode):
-    """Ops inside are recorded, also within `no_grad`."""
-
-    def __new__(cls, function: Any = None) -> Any:
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        _Mode.__init__(mode)
-        return mode(function)
-
-    def _enter(self) -> bool:
-        return set_grad_mode(True)
-
-
-class set_grad_enabled(_Mode):
-    """Switches recording on or off: at once, and back again at the end of a `with`."""
-
-    def __init__(self, mode: bool) -> None:
-        super().__init__()
-        self.mode = bool(mode)
-        self._outer: bool | None = set_grad_mode(self.mode)
-
-    def _enter(self) -> bool:
-        before = set_grad_mode(self.mode)
-        if self._outer is not None:
-            before, self._outer = self._outer, None
-        return before
-
-    def _arguments(self) -> tuple[Any, ...]:
-        return (self.mode,)
-
-    def __call__(self, function: Any) -> Any:
-        if self._outer is not None:
-            set_grad_mode(self._outer)
-            self._outer = None
-        return super().__call__(function)
-
-
-class inference_mode(_Mode):
-    """As `no_grad`, and tensors made inside can never enter a graph."""
-
-    def __init__(self, mode: bool = True) -> None:
-        super().__init__()
-        self.mode = bool(mode)
-
-    def _enter(self) -> tuple[bool, bool]:
-        return set_grad_mode(is_grad_enabled() and not self.mode), _core.set_inference_mode(self.mode)
-
-    def _leave(self, before: Any) -> None:
-        set_grad_mode(before[0])
-        _core.set_inference_mode(before[1])
-
-    def _arguments(self) -> tuple[Any, ...]:
-        return (self.mode,)
 
 
 @contextlib.contextmanager
@@ -569,3 +480,20 @@ def hooks_of(tensor: Any) -> dict[int, Any]:
         owner.hooks = {}
     hooks = owner.hooks.setdefault(index, {})
     return hooks
+
+
+def retain_grad(tensor: Any) -> None:
+    """Keeps a copy of the gradient of a tensor that is not a leaf in its `grad`, without keeping the tensor alive."""
+    reference = weakref.ref(tensor)
+
+    def keep(g: Any) -> None:
+        alive = reference()
+        if alive is not None:
+            alive._grad = ops.clone(g) if alive._grad is None else ops.add(alive._grad, g)
+
+    hooks_of(tensor)[_KEEPS] = keep
+
+
+def forget_grad(tensor: Any) -> None:
+    """Takes back `retain_grad`."""
+    hooks_of(tensor).pop(_KEEPS, None)

@@ -91,6 +91,16 @@ def from_numpy(array: Any) -> Tensor:
     return _core.from_numpy(array)  # type: ignore[no-any-return]
 
 
+def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
+    """A Tensor that shares memory with another library's array (or its DLPack capsule) and keeps it alive.
+
+    Memory that its owner calls read-only is not written to. Pass `copy=True` for memory of its own.
+    """
+    if device is not None:
+        _device(device)
+    return _core.from_dlpack(ext_tensor, copy)  # type: ignore[no-any-return]
+
+
 def full(size: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """`size` elements, each `fill_value`; its dtype is float32, int64 or bool by the value's type unless given."""
     if dtype is None:

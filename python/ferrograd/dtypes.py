@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from . import _core
+
 
 class dtype:
     """The type of a tensor's elements: `fg.float32`, `fg.int64`, …
@@ -56,6 +58,20 @@ def dtype_name(given: Any) -> str:
     if name not in BY_NAME:
         raise TypeError(f"dtype: expected one of {', '.join(BY_NAME)}, got {given!r}")
     return name
+
+
+def result_type(*operands: Any) -> dtype:
+    """The dtype in which an op on these operands computes.
+
+    Arrays of one dimension or more decide; 0-d arrays, and then Python and NumPy scalars, count only where they are of a
+    higher category (bool, integer, float). Within a category the wider type wins.
+    """
+    return BY_NAME[_core.result_type(*operands)]
+
+
+def promote_types(type1: Any, type2: Any) -> dtype:
+    """The dtype of an op on arrays of these two."""
+    return result_type(*(_core.backend.empty((0,), dtype_name(t)) for t in (type1, type2)))
 
 
 class device:

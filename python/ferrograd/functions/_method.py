@@ -52,7 +52,11 @@ def rebind(name: str, target: Any, result: Any) -> Any:
     if result.shape != target.shape:
         raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
     _core.backend.copy_(target, result, True, name)
+    if target.retains_grad:
+        autograd.forget_grad(target)
     target._node = result._node
+    if target.retains_grad:
+        autograd.retain_grad(target)
     return target
 
 

@@ -56,6 +56,11 @@ impl Buffer {
         self.len == 0
     }
 
+    /// The memory belongs to somebody else: NumPy, say.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.owner, Owner::Foreign { .. })
+    }
+
     pub fn is_writable(&self) -> bool {
         !matches!(self.owner, Owner::Foreign { writable: false, .. })
     }

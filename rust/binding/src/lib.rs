@@ -2,6 +2,7 @@
 //! kernel and wraps the result; it does no arithmetic.
 
 mod backend;
+mod dlpack;
 mod error;
 mod modes;
 mod numpy;
@@ -16,12 +17,17 @@ use pyo3::prelude::*;
 #[pymodule]
 mod _core {
     #[pymodule_export]
+    use crate::dlpack::from_dlpack;
+    #[pymodule_export]
     use crate::modes::{is_grad_enabled, is_inference_mode_enabled, set_grad_mode, set_inference_mode};
     #[pymodule_export]
     use crate::numpy::from_numpy;
     #[pymodule_export]
+    use crate::operand::result_type;
+    #[pymodule_export]
     use crate::runtime::{
-        copy_bandwidth, empty_cache, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak_memory, set_flush_denormal, set_num_threads,
+        copy_bandwidth, empty_cache, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak, set_flush_denormal,
+        set_num_threads,
     };
     #[pymodule_export]
     use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};

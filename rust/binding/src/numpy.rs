@@ -37,6 +37,14 @@ fn unsupported(what: &str, descr: &Bound<'_, PyArrayDescr>) -> PyErr {
 
 /// An array that shares memory with `source` and keeps it alive. Unaligned and byte-swapped arrays are copied.
 pub fn import(what: &str, source: &Bound<'_, PyUntypedArray>) -> PyResult<Array> {
+    let py = source.py();
+    // SAFETY: a type check on a live array.
+    let exact = unsafe { npyffi::PyArray_CheckExact(py, source.as_ptr()) != 0 };
+    if !exact && source.is_instance(&py.import("numpy.ma")?.getattr("MaskedArray")?)? {
+        return Err(PyTypeError::new_err(format!(
+            "{what}: expected an ndarray, got a masked array, whose mask would be lost; use .filled(value) or .data"
+        )));
+    }
     let descr = source.dtype();
     let dtype = dtype_of(&descr).ok_or_else(|| unsupported(what, &descr))?;
     let size = dtype.size() as isize;
@@ -86,15 +94,23 @@ pub fn descriptor(py: Python<'_>, dtype: DType) -> PyResult<Bound<'_, PyArrayDes
         DType::F16 => NPY_TYPES::NPY_HALF,
         DType::F32 => NPY_TYPES::NPY_FLOAT,
         DType::F64 => NPY_TYPES::NPY_DOUBLE,
-        DType::BF16 => {
-            return Err(PyTypeError::new_err("numpy(): NumPy has no bfloat16; convert with .float() first"));
-        }
+        DType::BF16 => return bfloat16(py),
     };
     // SAFETY: a number of NumPy's own; the new reference is owned by the result.
     unsafe {
         let descr = PY_ARRAY_API.PyArray_DescrFromType(py, number as i32);
         Ok(Bound::from_owned_ptr_or_err(py, descr.cast())?.cast_into_unchecked())
     }
+}
+
+/// The bfloat16 of the package ml_dtypes, where that is installed; NumPy has none of its own.
+fn bfloat16(py: Python<'_>) -> PyResult<Bound<'_, PyArrayDescr>> {
+    let class = py.import("ml_dtypes").and_then(|m| m.getattr("bfloat16")).map_err(|_| {
+        PyTypeError::new_err(
+            "numpy: NumPy has no bfloat16; convert with .float() first, or install ml_dtypes, whose bfloat16 is then used",
+        )
+    })?;
+    Ok(py.import("numpy")?.getattr("dtype")?.call1((class,))?.cast_into::<PyArrayDescr>()?)
 }
 
 /// A NumPy array that shows the memory of `array` and keeps it alive.

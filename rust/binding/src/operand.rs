@@ -4,7 +4,7 @@ use ferrograd_array::{Array, DType, Error, Kind, promote};
 use numpy::PyUntypedArray;
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyFloat, PyInt};
+use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
 use crate::tensor::TensorBase;
 use crate::{error, numpy as np};
@@ -80,6 +80,7 @@ impl Operand {
     pub fn extract(op: &str, argument: &str, object: &Bound<'_, PyAny>) -> PyResult<Self> {
         if let Ok(tensor) = object.cast::<TensorBase>() {
             let t = tensor.borrow();
+            t.check_fresh()?;
             return Ok(Self { value: Value::Array(t.array.clone()), requires_grad: t.requires_grad });
         }
         Ok(Self { value: extract_foreign(op, argument, object)?, requires_grad: false })
@@ -141,6 +142,18 @@ pub fn extract_foreign(op: &str, argument: &str, object: &Bound<'_, PyAny>) -> P
         "{op}: {argument}: expected a Tensor, an ndarray or a number, got {}",
         object.get_type().fully_qualified_name()?
     )))
+}
+
+/// The dtype that an op on these operands computes in.
+#[pyfunction]
+#[pyo3(signature = (*operands))]
+pub fn result_type(operands: &Bound<'_, PyTuple>) -> PyResult<&'static str> {
+    if operands.is_empty() {
+        return Err(PyTypeError::new_err("result_type: expected at least one operand"));
+    }
+    let operands: Vec<Operand> =
+        operands.iter().map(|o| Operand::extract("result_type", "operand", &o)).collect::<PyResult<_>>()?;
+    Ok(result_dtype(&operands).name())
 }
 
 /// PyTorch's promotion: arrays of one dimension or more decide; 0-d arrays and then numbers count only where they are

@@ -58,7 +58,7 @@ pub fn empty_cache() {
 }
 
 #[pyfunction]
-pub fn reset_peak_memory() {
+pub fn reset_peak() {
     memory::reset_peak();
 }
 

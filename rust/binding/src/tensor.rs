@@ -8,14 +8,14 @@ use std::ffi::c_int;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ferrograd_array::Array;
-use pyo3::exceptions::{PyRuntimeError, PyTypeError};
+use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyTuple, PyType};
 use smallvec::SmallVec;
 
-use crate::{modes, numpy as np};
+use crate::{dlpack, modes, numpy as np};
 
 #[pyclass(subclass, weakref, module = "ferrograd._core")]
 pub struct TensorBase {
@@ -31,8 +31,9 @@ pub struct TensorBase {
     pub inference: bool,
     /// Shows memory that another tensor owns.
     pub is_view: bool,
-    /// Recorded writes into the memory at the time this view was recorded.
-    pub graph_version: u32,
+    /// Recorded writes into the memory at the time this view was taken; `None` for memory of its own, for a detached
+    /// tensor and for a view taken while nothing was recorded: they are constants.
+    pub graph_version: Option<u32>,
 }
 
 impl TensorBase {
@@ -46,14 +47,38 @@ impl TensorBase {
             retains_grad: false,
             inference: modes::inference(),
             is_view: false,
-            graph_version: 0,
+            graph_version: None,
         }
     }
 
     /// A tensor that shows the memory of `array`'s owner.
     pub fn view(array: Array, requires_grad: bool) -> Self {
-        let graph_version = array.buffer().graph_version();
+        let graph_version = modes::recording().then(|| array.buffer().graph_version());
         Self { is_view: true, graph_version, ..Self::new(array, requires_grad) }
+    }
+
+    /// The same memory as a constant.
+    pub fn detached(array: Array) -> Self {
+        Self { is_view: true, ..Self::new(array, false) }
+    }
+
+    /// Refuses a view whose base became part of the graph, or another part of it, after the view was taken: what it
+    /// shows is not what the graph says it is.
+    #[inline]
+    pub fn check_fresh(&self) -> PyResult<()> {
+        match self.graph_version {
+            Some(then) if then != self.array.buffer().graph_version() && modes::recording() => Err(self.stale()),
+            _ => Ok(()),
+        }
+    }
+
+    #[cold]
+    fn stale(&self) -> PyErr {
+        PyRuntimeError::new_err(format!(
+            "a view of shape {} was taken before its base was changed in place by a recorded op, so its gradient is no \
+             longer defined; take the view again after the in-place op, use the out-of-place form, or detach() the view",
+            ferrograd_array::Shape(self.array.shape())
+        ))
     }
 }
 
@@ -229,10 +254,14 @@ impl TensorBase {
     }
 
     #[setter(_node)]
-    fn set_node(&mut self, node: Option<Py<PyAny>>) {
-        self.requires_grad = node.is_some();
-        self.node = node;
-        self.graph_version = self.array.buffer().graph_version();
+    fn set_node(slf: &Bound<'_, Self>, node: Option<Py<PyAny>>) {
+        let mut t = slf.borrow_mut();
+        t.requires_grad = node.is_some();
+        t.graph_version = t.graph_version.map(|_| t.array.buffer().graph_version());
+        let before = std::mem::replace(&mut t.node, node);
+        // What goes away may run Python code that looks at this tensor: not while it is borrowed.
+        drop(t);
+        drop(before);
     }
 
     #[getter]
@@ -241,8 +270,9 @@ impl TensorBase {
     }
 
     #[setter(_grad)]
-    fn set_grad(&mut self, grad: Option<Py<PyAny>>) {
-        self.grad = grad;
+    fn set_grad(slf: &Bound<'_, Self>, grad: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut slf.borrow_mut().grad, grad);
+        drop(before);
     }
 
     #[getter]
@@ -251,8 +281,9 @@ impl TensorBase {
     }
 
     #[setter(_hooks)]
-    fn set_hooks(&mut self, hooks: Option<Py<PyAny>>) {
-        self.hooks = hooks;
+    fn set_hooks(slf: &Bound<'_, Self>, hooks: Option<Py<PyAny>>) {
+        let before = std::mem::replace(&mut slf.borrow_mut().hooks, hooks);
+        drop(before);
     }
 
     #[getter]
@@ -279,14 +310,43 @@ impl TensorBase {
         self.is_view
     }
 
-    /// Nobody but this tensor holds its memory.
+    /// Nobody but this tensor holds its memory, and its elements fill it.
     fn _owns_memory_alone(&self) -> bool {
-        std::sync::Arc::strong_count(self.array.buffer()) == 1
+        let buffer = self.array.buffer();
+        std::sync::Arc::strong_count(buffer) == 1
+            && !buffer.is_foreign()
+            && self.array.layout().is_dense()
+            && buffer.len() == self.array.numel() * self.array.dtype().size()
     }
 
     /// Shows the memory of `source` from now on (what `tensor.data = source` does).
-    fn _set_data(&mut self, source: &Bound<'_, TensorBase>) {
-        self.array = source.borrow().array.clone();
+    fn _set_data(slf: &Bound<'_, Self>, source: &Bound<'_, TensorBase>) {
+        let array = source.borrow().array.clone();
+        let before = std::mem::replace(&mut slf.borrow_mut().array, array);
+        drop(before);
+    }
+
+    /// A DLPack capsule of this memory, for `from_dlpack` of another library.
+    #[pyo3(signature = (*, stream=None, max_version=None, dl_device=None, copy=None))]
+    fn __dlpack__<'py>(
+        &self,
+        py: Python<'py>,
+        stream: Option<Bound<'py, PyAny>>,
+        max_version: Option<(u32, u32)>,
+        dl_device: Option<(i32, i32)>,
+        copy: Option<bool>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        if self.requires_grad {
+            return Err(PyBufferError::new_err(
+                "__dlpack__: a tensor that requires grad cannot be exported; use detach()",
+            ));
+        }
+        dlpack::export(py, &self.array, dlpack::Request { stream, max_version, device: dl_device, copy })
+    }
+
+    /// `(device type, index)` as DLPack numbers them: the CPU is `(1, 0)`.
+    fn __dlpack_device__(&self) -> (i32, i32) {
+        dlpack::CPU_DEVICE
     }
 }
 
@@ -296,13 +356,6 @@ fn edge(argument: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
     let t = tensor.borrow();
     if !t.requires_grad {
         return Ok(None);
-    }
-    if t.is_view && t.graph_version != t.array.buffer().graph_version() {
-        return Err(PyRuntimeError::new_err(format!(
-            "a view of shape {} was taken before its base was changed in place by a recorded op, so its gradient is \
-             no longer defined; take the view again after the in-place op, or use the out-of-place form",
-            ferrograd_array::Shape(t.array.shape())
-        )));
     }
     Ok(Some(match &t.node {
         Some(node) => node.clone_ref(argument.py()),
@@ -339,9 +392,22 @@ impl Saved {
             )));
         }
         if let Some(edge) = &self.edge
-            && edge.bind(py).is_instance_of::<TensorBase>()
+            && let Ok(leaf) = edge.bind(py).cast::<TensorBase>()
         {
-            return Ok(edge.bind(py).clone());
+            let shown = leaf.borrow().array.buffer().as_ptr();
+            if shown == self.array.buffer().as_ptr() {
+                return Ok(leaf.clone().into_any());
+            }
+            if modes::recording() {
+                return Err(PyRuntimeError::new_err(format!(
+                    "backward of {}: '{name}', of shape {} and dtype {}, was saved for the gradient and shows other memory \
+                     since its data was assigned to",
+                    node.getattr("name")?.extract::<String>()?,
+                    ferrograd_array::Shape(self.array.shape()),
+                    self.array.dtype()
+                )));
+            }
+            return wrap(py, TensorBase::new(self.array.clone(), false));
         }
         let mut contents = TensorBase::new(self.array.clone(), self.requires_grad);
         contents.node = match (&self.edge, self.result) {
@@ -439,8 +505,10 @@ pub fn before_write(op: &str, tensor: &Bound<'_, TensorBase>, recorded: bool) ->
              use the out-of-place form, or no_grad()"
         )));
     }
-    if t.inference && !modes::inference() && recorded {
-        return Err(PyRuntimeError::new_err(format!("{op}: in-place on an inference tensor outside inference_mode")));
+    if t.inference && !modes::inference() {
+        return Err(PyRuntimeError::new_err(format!(
+            "{op}: a tensor made under inference_mode cannot be changed in place outside it; clone() it first"
+        )));
     }
     if layout.may_self_overlap() {
         return Err(PyRuntimeError::new_err(format!(

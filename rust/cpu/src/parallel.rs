@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrograd_array::os;
+use ferrograd_array::{memory, os};
 
 use crate::denormals;
 
@@ -233,6 +233,9 @@ pub const MAX_THREADS: usize = 1024;
 /// Reads `FERROGRAD_NUM_THREADS`. Called when the library is loaded, so that a wrong value is an error then.
 pub fn init() -> Result<(), String> {
     static REGISTER: Once = Once::new();
+    // The handlers of the last to register run first before a fork: the memory pool's must come after ours, because a
+    // region that ours waits for may allocate.
+    memory::stats();
     REGISTER.call_once(|| os::at_fork(before_fork, after_fork_parent, after_fork_child));
     let threads = match std::env::var("FERROGRAD_NUM_THREADS") {
         Ok(text) if !text.is_empty() => {

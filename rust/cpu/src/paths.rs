@@ -6,41 +6,51 @@
 #[cfg(feature = "paths")]
 mod counted {
     use std::cell::Cell;
-    use std::collections::BTreeMap;
-    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    use crate::isa;
+    use crate::isa::{self, Isa};
 
-    /// A path that was compiled in. `parallel` paths must be seen with more than one task.
+    /// A path that was compiled in, and the most tasks it was seen with under each instruction set; 0 where it was not
+    /// entered. `parallel` paths must be seen with more than one task. Without a lock, so that a child forked at any
+    /// moment can go on counting.
     pub struct Path {
         pub name: &'static str,
         pub parallel: bool,
+        seen: [AtomicUsize; 4],
     }
 
-    inventory::collect!(Path);
+    impl Path {
+        pub const fn new(name: &'static str, parallel: bool) -> Self {
+            Self { name, parallel, seen: [const { AtomicUsize::new(0) }; 4] }
+        }
 
-    static SEEN: Mutex<BTreeMap<(&'static str, &'static str), usize>> = Mutex::new(BTreeMap::new());
+        fn saw(&self, tasks: usize) {
+            self.seen[isa::current() as usize].fetch_max(tasks, Ordering::Relaxed);
+        }
+    }
+
+    pub struct Declared(pub &'static Path);
+
+    inventory::collect!(Declared);
 
     thread_local! {
-        static LAST: Cell<Option<&'static str>> = const { Cell::new(None) };
+        static LAST: Cell<Option<&'static Path>> = const { Cell::new(None) };
     }
 
     pub fn enter(path: &'static Path) {
-        LAST.with(|last| last.set(path.parallel.then_some(path.name)));
-        SEEN.lock().expect("never poisoned").entry((path.name, isa::current().name())).or_insert(1);
+        LAST.with(|last| last.set(path.parallel.then_some(path)));
+        path.saw(1);
     }
 
     pub fn tasks(n: usize) {
-        if n > 1
-            && let Some(name) = LAST.with(Cell::get)
-        {
-            SEEN.lock().expect("never poisoned").insert((name, isa::current().name()), n);
+        if let Some(path) = LAST.with(Cell::get) {
+            path.saw(n);
         }
     }
 
     /// Every path compiled in.
     pub fn declared() -> Vec<(&'static str, bool)> {
-        let mut all: Vec<_> = inventory::iter::<Path>.into_iter().map(|p| (p.name, p.parallel)).collect();
+        let mut all: Vec<_> = inventory::iter::<Declared>.into_iter().map(|d| (d.0.name, d.0.parallel)).collect();
         all.sort();
         all.dedup();
         all
@@ -48,12 +58,22 @@ mod counted {
 
     /// `(path, instruction set, most tasks)` of every path entered.
     pub fn entered() -> Vec<(&'static str, &'static str, usize)> {
-        SEEN.lock().expect("never poisoned").iter().map(|(&(name, isa), &tasks)| (name, isa, tasks)).collect()
+        let mut all = std::collections::BTreeMap::new();
+        for Declared(path) in inventory::iter::<Declared> {
+            for isa in Isa::available() {
+                let tasks = path.seen[isa as usize].load(Ordering::Relaxed);
+                if tasks > 0 {
+                    let most: &mut usize = all.entry((path.name, isa.name())).or_default();
+                    *most = tasks.max(*most);
+                }
+            }
+        }
+        all.into_iter().map(|((name, isa), tasks)| (name, isa, tasks)).collect()
     }
 }
 
 #[cfg(feature = "paths")]
-pub use counted::{Path, declared, enter, entered, tasks};
+pub use counted::{Declared, Path, declared, enter, entered, tasks};
 
 #[cfg(feature = "paths")]
 #[doc(hidden)]
@@ -70,8 +90,8 @@ macro_rules! path {
     (@ $name:expr, $parallel:literal) => {
         #[cfg(feature = "paths")]
         {
-            static PATH: $crate::paths::Path = $crate::paths::Path { name: $name, parallel: $parallel };
-            $crate::paths::inventory::submit! { $crate::paths::Path { name: $name, parallel: $parallel } }
+            static PATH: $crate::paths::Path = $crate::paths::Path::new($name, $parallel);
+            $crate::paths::inventory::submit! { $crate::paths::Declared(&PATH) }
             $crate::paths::enter(&PATH);
         }
     };

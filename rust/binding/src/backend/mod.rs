@@ -13,6 +13,7 @@ mod softmax;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
+use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
 use crate::error;
@@ -44,11 +45,16 @@ pub fn with_out<'py>(
     match out {
         None => result(py, error::call(py, work, || kernel(None))?, requires_grad),
         Some(tensor) => {
-            let recorded = modes::recording() && (requires_grad || tensor.borrow().requires_grad);
-            before_write(op, tensor, recorded)?;
+            before_write(op, tensor, false)?;
+            if modes::recording() && (requires_grad || tensor.borrow().requires_grad) {
+                return Err(PyRuntimeError::new_err(format!(
+                    "{op}: out: a result that is written into a given tensor has no gradient, and an operand requires \
+                     one; leave out= away, or use no_grad()"
+                )));
+            }
             let array = tensor.borrow().array.clone();
             error::call(py, work, || kernel(Some(&array)))?;
-            after_write(&tensor.borrow(), recorded);
+            after_write(&tensor.borrow(), false);
             Ok(tensor.clone().into_any())
         }
     }

@@ -232,8 +232,12 @@ pub fn contiguous<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
 /// The same memory, outside any graph.
 #[pyfunction]
 pub fn detach<'py>(x: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-    let (array, _) = source("detach", x)?;
-    view_of(x.py(), array, false)
+    let py = x.py();
+    let array = match x.cast::<TensorBase>() {
+        Ok(tensor) => tensor.borrow().array.clone(),
+        Err(_) => source("detach", x)?.0,
+    };
+    wrap(py, TensorBase::detached(array))
 }
 
 /// New memory of a shape, each element `value`.
