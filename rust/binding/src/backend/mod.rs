@@ -75,6 +75,7 @@ pub mod backend {
     };
     #[pymodule_export]
     use super::linalg::{linear, matmul};
+    #[pymodule_export]
     use super::loss::{cross_entropy, cross_entropy_grad};
     #[pymodule_export]
     use super::norm::{
