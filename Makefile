@@ -143,7 +143,7 @@ dist/.wheel: .venv-build/.maturin $(RUST) $(PACKAGE) | cargo
 
 # pip leaves an installed wheel of the same version in place, whatever the new one holds.
 .venv-demo/.installed .venv-bench/.installed: $$(@D)/.made dist/.wheel
-	$(@D)/bin/pip uninstall --quiet --yes ferrograd
+	$(@D)/bin/pip uninstall -qq --yes ferrograd
 	$(@D)/bin/pip install --quiet "$$(echo dist/*.whl)[$(patsubst .venv-%,%,$(@D))]"
 	@touch $@
 
