@@ -2,14 +2,20 @@
 
 pub mod activation;
 mod cast;
+mod copy;
 pub mod denormals;
 pub mod elementwise;
 pub mod gemm;
+pub mod index;
 pub mod isa;
+pub mod join;
 pub mod linalg;
+pub mod optim;
 pub mod parallel;
 pub mod paths;
 pub mod peak;
+pub mod pooling;
+pub mod random;
 pub mod simd;
 pub mod strided;
 

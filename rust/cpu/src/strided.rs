@@ -47,6 +47,11 @@ impl<const N: usize> Plan<N> {
         self.inner * self.outer.iter().map(|&(d, _)| d).product::<usize>()
     }
 
+    /// Elements of a row.
+    pub(crate) fn inner(&self) -> usize {
+        self.inner
+    }
+
     /// The strides of the rows that [`run`](Self::run) hands out.
     pub fn inner_strides(&self) -> [isize; N] {
         self.inner_strides
@@ -67,7 +72,7 @@ impl<const N: usize> Plan<N> {
     }
 
     /// The rows of elements `start..end`, counted in walking order.
-    fn rows(&self, start: usize, end: usize, f: &impl Fn([isize; N], usize)) {
+    pub(crate) fn rows(&self, start: usize, end: usize, f: &impl Fn([isize; N], usize)) {
         let mut index: SmallVec<[usize; 6]> = SmallVec::from_elem(0, self.outer.len());
         let mut offsets = [0isize; N];
         let mut rest = start / self.inner;
