@@ -9,7 +9,11 @@ import sys
 from .. import autograd
 from ._op import OPS, Op, op
 from .elementwise import *  # noqa: F403
+from .index import *  # noqa: F403
+from .join import *  # noqa: F403
 from .linalg import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .random import *  # noqa: F403
 from .view import *  # noqa: F403
 
 autograd.ops = sys.modules[__name__]

@@ -2,7 +2,7 @@
 
 use ferrograd_array::{Array, Dims, Error, Layout, Result, Shape, checked_numel};
 
-use crate::copy::{bits_of, copy_into, fill_bits};
+use crate::bits::{bits_of, copy_into, fill_bits};
 use crate::index::dimension;
 
 /// `[a; b; …]` along `dim`; all other sizes agree.

@@ -1,8 +1,8 @@
 //! The op table for CPUs. One module a family; every function takes arrays, checks them, and returns new ones.
 
 pub mod activation;
+mod bits;
 mod cast;
-mod copy;
 pub mod denormals;
 pub mod elementwise;
 pub mod gemm;

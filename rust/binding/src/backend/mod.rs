@@ -5,7 +5,11 @@
 
 mod copy;
 mod elementwise;
+mod index;
 mod linalg;
+mod optim;
+mod pooling;
+mod random;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -57,7 +61,18 @@ pub mod backend {
     #[pymodule_export]
     use super::elementwise::{add, mul};
     #[pymodule_export]
+    use super::index::{
+        concatenate, embedding, embedding_grad, gather, index_get, index_get_grad, index_put, nonzero, pad, scatter,
+        scatter_add, stack,
+    };
+    #[pymodule_export]
     use super::linalg::{linear, matmul};
+    #[pymodule_export]
+    use super::optim::{adam_step, grad_norm, scale_grads, sgd_step};
+    #[pymodule_export]
+    use super::pooling::{avg_pool, avg_pool_grad, max_pool, max_pool_grad};
+    #[pymodule_export]
+    use super::random::{bernoulli, dropout, dropout_grad, normal, randint, randperm, uniform};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

@@ -5,7 +5,7 @@ use ferrograd_array::{Array, DType, Dims, Element, Error, Layout, Result, Shape,
 use smallvec::SmallVec;
 
 use super::{Accumulate, Bad, by_index, by_number, read_index, wrap};
-use crate::copy::{by_size, contiguous, copy_into, copy_row, duplicate, fill_bits, raw};
+use crate::bits::{by_size, contiguous, copy_into, copy_row, duplicate, fill_bits, raw};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::strided::Plan;
@@ -152,6 +152,7 @@ fn add_offsets(
     step: isize,
     first: bool,
 ) -> Result<()> {
+    path!("index/offsets", parallel);
     let layout = part.array.layout().broadcast_to(common);
     let plan = Plan::new([offsets.layout(), &layout]);
     let [so, si] = plan.inner_strides();
@@ -180,7 +181,6 @@ fn add_offsets(
 /// `x[…, indices, …]`: each of `indices` stands at its dimension, all of them broadcast together. The common shape
 /// takes the place of the indexed dimensions where these are neighbours, else it comes first.
 pub fn index_get(x: &Array, indices: &[(usize, &Array)]) -> Result<Array> {
-    path!("index/get", parallel);
     let selection = Selection::new("index_get", x.layout(), indices)?;
     let out = Array::empty(&selection.shape(x.shape()), x.dtype())?;
     if out.numel() > 0 {
@@ -250,7 +250,6 @@ pub fn index_put(
     out: Option<&Array>,
 ) -> Result<Array> {
     let op = "index_put";
-    path!("index/put", parallel);
     if values.dtype() != x.dtype() {
         return Err(Error::dtype(op, "values", x.dtype(), values.dtype()));
     }
@@ -306,7 +305,6 @@ fn fill_from(x: &Array, target: &Array, same: bool) -> Result<()> {
 /// The gradient of [`index_get`]: zeros of `shape`, with `g` added up at the indices.
 pub fn index_get_grad(g: &Array, indices: &[(usize, &Array)], shape: &[usize]) -> Result<Array> {
     let op = "index_get_grad";
-    path!("index/get_grad", parallel);
     let out = Array::empty(shape, g.dtype())?;
     let selection = Selection::new(op, out.layout(), indices)?;
     let selected = selection.shape(shape);

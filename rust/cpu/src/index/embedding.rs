@@ -3,7 +3,7 @@
 use ferrograd_array::{Array, DType, Error, Layout, Result, Shape};
 
 use super::{Bad, by_index, check_index_dtype, index_get, read_index, wrap};
-use crate::copy::contiguous;
+use crate::bits::contiguous;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::simd::{Float, Kernel, Simd, vectorize};
@@ -26,7 +26,6 @@ pub fn embedding(weight: &Array, index: &Array) -> Result<Array> {
 /// `g (…, D)`, `index (…)`; row `padding_idx` stays zero.
 pub fn embedding_grad(g: &Array, index: &Array, num_embeddings: usize, padding_idx: Option<isize>) -> Result<Array> {
     let op = "embedding_grad";
-    path!("index/embedding_grad", parallel);
     check_index_dtype(op, index)?;
     let Some((&d, lead)) = g.shape().split_last().filter(|(_, lead)| *lead == index.shape()) else {
         return Err(Error::shape(
@@ -64,6 +63,7 @@ impl Order {
         let (wrapped, sorted) = (Array::empty(&[places], DType::I64)?, Array::empty(&[places], DType::I64)?);
         let private = SyncPtr::new(wrapped.ptr_mut::<i64>());
         let bad = Bad::new();
+        path!("index/order", parallel);
         let plan = Plan::new([&Layout::contiguous(index.shape()), index.layout()]);
         let [so, si] = plan.inner_strides();
         by_index!(index, I => {
@@ -121,6 +121,7 @@ fn sum_rows<T: Float>(g: &Array, order: &Order, rows: usize, d: usize, padding: 
             std::slice::from_raw_parts(order.sorted.ptr::<i64>(), order.sorted.numel()),
         )
     };
+    path!("index/embedding_grad", parallel);
     let ns = (out.numel() + g.numel()) as f64 * 0.4;
     parallel::run(rows.div_ceil(ROWS), ns, |task| {
         for v in task * ROWS..((task + 1) * ROWS).min(rows) {

@@ -3,7 +3,7 @@
 use ferrograd_array::{Array, Error, Layout, Result, Shape};
 
 use super::{Accumulate, Bad, IndexInt, by_index, by_number, check_index_dtype, dimension, read_index, wrap};
-use crate::copy::{by_size, duplicate, raw};
+use crate::bits::{by_size, duplicate, raw};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::strided::Plan;
@@ -47,7 +47,6 @@ fn check_fits(op: &str, argument: &str, small: &Layout, large: &Layout, dim: Opt
 /// `out[…, i, …] = x[…, index[…, i, …], …]`, the index standing in dimension `dim`; as large as `index`.
 pub fn gather(x: &Array, dim: isize, index: &Array) -> Result<Array> {
     let op = "gather";
-    path!("index/gather", parallel);
     check_index_dtype(op, index)?;
     let dim = dimension(op, dim, x.ndim())?;
     let (lx, li) = (lifted(x), lifted(index));
@@ -60,6 +59,7 @@ pub fn gather(x: &Array, dim: isize, index: &Array) -> Result<Array> {
     let mut base = Layout { shape: li.shape.clone(), ..lx };
     base.strides[dim] = 0;
     let plan = Plan::new([&lifted(&out), &li, &base]);
+    path!("index/gather", parallel);
     let [so, si, sx] = plan.inner_strides();
     let bad = Bad::new();
     by_index!(index, I => by_size!(x.dtype(), T => {
@@ -87,8 +87,8 @@ pub fn gather(x: &Array, dim: isize, index: &Array) -> Result<Array> {
 /// `out = x; out[…, index[…, i, …], …] = src[…, i, …]`. Where several land on one place, the last one stays.
 /// A 0-d `src` goes everywhere.
 pub fn scatter(x: &Array, dim: isize, index: &Array, src: &Array) -> Result<Array> {
-    path!("index/scatter", parallel);
     let (out, target) = prepare("scatter", x, dim, index, src)?;
+    path!("index/scatter", parallel);
     if let Some(target) = target {
         by_index!(index, I => by_size!(x.dtype(), T => {
             target.run::<I, T>(index, src, &out, |_, new| new)?
@@ -100,8 +100,8 @@ pub fn scatter(x: &Array, dim: isize, index: &Array, src: &Array) -> Result<Arra
 /// `out = x; out[…, index[…, i, …], …] += src[…, i, …]`, in the order of `i`: the sum does not depend on threads.
 pub fn scatter_add(x: &Array, dim: isize, index: &Array, src: &Array) -> Result<Array> {
     let op = "scatter_add";
-    path!("index/scatter_add", parallel);
     let (out, target) = prepare(op, x, dim, index, src)?;
+    path!("index/scatter_add", parallel);
     by_number!(op, "input", x.dtype(), T => {
         if let Some(target) = target {
             by_index!(index, I => target.run::<I, T>(index, src, &out, |old: T, new| old.plus(new))?);

@@ -1,5 +1,5 @@
 use super::*;
-use crate::copy::{copy_into, duplicate};
+use crate::bits::{copy_into, duplicate};
 use crate::{isa, parallel};
 
 /// Every layout that a caller may pass for these values.
@@ -391,7 +391,7 @@ fn indices_that_change_meanwhile_are_safe() {
                 // SAFETY: inside both arrays; what this test is about is that the readers bear it.
                 unsafe {
                     index.ptr_mut::<i64>().add(k * 7 % 20_000).write_volatile(bad);
-                    m.ptr_mut::<u8>().add(k * 13 % 100).write_volatile((k % 3 == 0) as u8);
+                    m.ptr_mut::<u8>().add(k * 13 % 100).write_volatile(k.is_multiple_of(3) as u8);
                 }
                 k += 1;
             }

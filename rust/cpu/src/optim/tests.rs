@@ -1,5 +1,5 @@
 use super::*;
-use crate::copy::copy_into;
+use crate::bits::copy_into;
 use crate::denormals;
 use crate::{cast, isa, parallel};
 
@@ -162,7 +162,7 @@ fn adam_steps_as_the_formula_says() {
                 let params = list(dtype, 1, -1.0, 0);
                 let zeros = |layout| -> Vec<Array> {
                     let list = list(dtype, 0, 0.0, layout);
-                    list.iter().for_each(|a| crate::copy::fill_bits(a, 0));
+                    list.iter().for_each(|a| crate::bits::fill_bits(a, 0));
                     list
                 };
                 let (m_, v_, mut largest_) = (zeros(1), zeros(2), zeros(0));

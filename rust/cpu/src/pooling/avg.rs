@@ -2,7 +2,7 @@ use ferrograd_array::{Array, DType, Error, Result};
 use smallvec::SmallVec;
 
 use super::{Axis, Geometry, Planes, Window, channels_inside};
-use crate::copy::fill_bits;
+use crate::bits::fill_bits;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::simd::{Float, Kernel, Simd, vectorize};
@@ -127,7 +127,6 @@ pub fn avg_pool_grad(
 }
 
 fn backward<T: Float>(op: &str, grad: &Array, sizes: &[usize], window: &Window<'_>, divisor: Divisor) -> Result<Array> {
-    path!("avg_pool/grad", parallel);
     let lead = grad.ndim().saturating_sub(sizes.len());
     let shape: ferrograd_array::Dims = grad.shape()[..lead].iter().chain(sizes).copied().collect();
     let g = geometry(op, &shape, window)?;
@@ -138,6 +137,7 @@ fn backward<T: Float>(op: &str, grad: &Array, sizes: &[usize], window: &Window<'
     }
     fill_bits(&out, 0);
     let walk = Walk::new(&g, divisor, g.strides(out.layout()), g.strides(grad.layout()));
+    path!("avg_pool/grad", parallel);
     let planes = Planes::new(&g, walk.inside);
     let (px, py) = (SyncPtr::new(out.ptr_mut::<T>()), SyncPtr::new(grad.ptr_mut::<T>()));
     let ns = grad.numel() as f64 * (0.5 + 0.4 * g.window() as f64);

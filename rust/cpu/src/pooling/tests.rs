@@ -1,5 +1,5 @@
 use super::*;
-use crate::copy::copy_into;
+use crate::bits::copy_into;
 use crate::{isa, parallel};
 use ferrograd_array::DType;
 
@@ -171,7 +171,7 @@ fn check(case: &Case, r: &mut Random, order: usize) -> bool {
     let w = case.window();
     let lead = case.shape.len() - case.spatial;
     let sizes = &case.shape[lead..];
-    let x = r.array(&case.shape, r.0 % 2 == 0);
+    let x = r.array(&case.shape, r.0.is_multiple_of(2));
     let x = in_order(&x, order);
     let (double, single) = (x.clone(), crate::cast(&x, DType::F32).unwrap());
     let outs: Vec<isize> = (0..case.spatial)

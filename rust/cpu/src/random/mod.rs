@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use ferrograd_array::{Array, DType, Error, Result, Shape};
 
-use crate::copy::{contiguous, raw};
+use crate::bits::{contiguous, raw};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::simd::{Float, Kernel, Simd, vectorize};
@@ -258,7 +258,7 @@ pub fn normal(state: &Array, shape: &[usize], mean: f64, std: f64, dtype: DType)
     let op = "normal";
     path!("random/normal", parallel);
     check_state(op, state)?;
-    if !(std >= 0.0) {
+    if std.is_nan() || std < 0.0 {
         return Err(Error::value(op, "std", "a number of at least 0", std));
     }
     by_float!(op, "dtype", dtype, T => {
@@ -340,7 +340,6 @@ fn limit(p: f64) -> u64 {
 /// 1 with probability `p_i`, else 0: an array of the shape and dtype of `p`.
 pub fn bernoulli(state: &Array, p: &Array) -> Result<Array> {
     let op = "bernoulli";
-    path!("random/bernoulli", parallel);
     check_state(op, state)?;
     by_float!(op, "p", p.dtype(), T => {
         let p = contiguous(p)?;
@@ -353,6 +352,7 @@ pub fn bernoulli(state: &Array, p: &Array) -> Result<Array> {
         if let Some(bad) = bad {
             return Err(Error::value(op, "p", "probabilities from 0 to 1", bad));
         }
+        path!("random/bernoulli", parallel);
         let stream = draw(state, groups);
         parallel::for_range(groups, GROUPS, 1.5 * GROUP as f64, |a, b| {
             vectorize(Bernoulli { p: pp.get(), out: po.get(), stream, groups: a..b, n });
@@ -390,7 +390,6 @@ impl<T: Float> Kernel<T> for Bernoulli<T> {
 /// `(y, mask)`: `mask_i` is true with probability `1 − p`, and `y_i = x_i · mask_i / (1 − p)`. One pass.
 pub fn dropout(x: &Array, state: &Array, p: f64) -> Result<(Array, Array)> {
     let op = "dropout";
-    path!("random/dropout", parallel);
     check_state(op, state)?;
     let scale = dropout_scale(op, p)?;
     by_float!(op, "input", x.dtype(), T => {
@@ -399,6 +398,7 @@ pub fn dropout(x: &Array, state: &Array, p: f64) -> Result<(Array, Array)> {
         let (y, mask) = (Array::empty(x.shape(), x.dtype())?, Array::empty(x.shape(), DType::Bool)?);
         let n = x.numel();
         let groups = n.div_ceil(GROUP);
+        path!("random/dropout", parallel);
         let stream = draw(state, groups);
         let (px, py, pm) = (SyncPtr::new(x.ptr_mut::<T>()), SyncPtr::new(y.ptr_mut::<T>()), SyncPtr::new(mask.ptr_mut::<u8>()));
         parallel::for_range(groups, GROUPS, 1.0 * GROUP as f64, |a, b| {

@@ -3,6 +3,9 @@
 //! Logarithm, sine and cosine follow fdlibm (`e_log.c`, `k_sin.c`, `k_cos.c`): its reductions and coefficients, whose
 //! errors are below one unit in the last place of f64.
 
+// The coefficients stand as fdlibm prints them, so that they can be compared.
+#![allow(clippy::excessive_precision)]
+
 use std::f64::consts::{FRAC_PI_2, LN_2};
 
 /// The logarithm of a positive normal number.

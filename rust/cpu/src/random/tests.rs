@@ -161,7 +161,7 @@ fn dropout_drops_the_asked_share_and_scales_the_rest() {
         // Another layout, the same numbers.
         let turned = Array::empty(&[50, N / 50], dtype).unwrap();
         let turned = turned.view(turned.layout().permuted(&[1, 0]));
-        crate::copy::copy_into(&x, &turned);
+        crate::bits::copy_into(&x, &turned);
         let (y, mask) = dropout(&turned, &state(9, 9), 0.3).unwrap();
         assert_eq!(bytes(&y), bytes(&dropout(&x, &state(9, 9), 0.3).unwrap().0));
         let columns = mask.view(mask.layout().sliced(1, 49, -1, 50));

@@ -61,7 +61,7 @@ pub(crate) unsafe fn copy_row<T: Element>(dst: *mut T, so: isize, src: *const T,
 
 /// `out_i = a_i` for two arrays of one shape and dtype that do not overlap.
 pub(crate) fn copy_into(a: &Array, out: &Array) {
-    path!("copy", parallel);
+    path!("bits/copy", parallel);
     debug_assert!(a.shape() == out.shape() && a.dtype() == out.dtype());
     let plan = Plan::new([out.layout(), a.layout()]);
     let [so, sa] = plan.inner_strides();
@@ -107,7 +107,7 @@ pub(crate) fn bits_of(value: f64, dtype: DType) -> i64 {
 
 /// Sets every element to the same bits.
 pub(crate) fn fill_bits(out: &Array, bits: i64) {
-    path!("fill", parallel);
+    path!("bits/fill", parallel);
     let plan = Plan::new([out.layout()]);
     let [so] = plan.inner_strides();
     macro_rules! fill {
