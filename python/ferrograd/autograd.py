@@ -122,10 +122,13 @@ def _unpack(node: Node) -> list[Any]:
                     f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write that no "
                     "op made (through NumPy, say); copy before writing"
                 )
-    return [
-        saved.unpack(node, what) if type(saved) is _core.Saved else saved
-        for what, saved in zip(node.op.saves, node.saved, strict=True)
-    ]
+    return [_unpacked(node, what, saved) for what, saved in zip(node.op.saves, node.saved, strict=True)]
+
+
+def _unpacked(node: Node, what: str, saved: Any) -> Any:
+    if type(saved) is tuple and what.startswith("*"):
+        return tuple(_unpacked(node, what, part) for part in saved)
+    return saved.unpack(node, what) if type(saved) is _core.Saved else saved
 
 
 def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:

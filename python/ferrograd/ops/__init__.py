@@ -10,9 +10,13 @@ from .. import autograd
 from ._op import OPS, Op, op
 from .activation import *  # noqa: F403
 from .elementwise import *  # noqa: F403
+from .index import *  # noqa: F403
+from .join import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .loss import *  # noqa: F403
 from .norm import *  # noqa: F403
+from .pooling import *  # noqa: F403
+from .random import *  # noqa: F403
 from .reduce import *  # noqa: F403
 from .softmax import *  # noqa: F403
 from .view import *  # noqa: F403

@@ -13,7 +13,8 @@ Operands (tensors, arrays, numbers, None) are positional, attributes are keyword
 result, `needs` (which operands want a gradient), what it saved, and the attributes; it returns one gradient for each
 operand, or a single one where the op has a single operand, or None where an operand gets none.
 
-`saves` names operands, `"result"`, or the shape of an operand as `"x.shape"`. The engine sums a gradient over the
+`saves` names operands, `"result"`, or the shape of an operand as `"x.shape"`; `"*xs"` and `"*xs.shape"` are the tuples of
+what a `*xs` holds. The engine sums a gradient over the
 dimensions along which its operand was broadcast and casts it to the operand's dtype: rules need not.
 
 An op may return a tuple; `"result0"`, `"result1"`, … name its parts, and `g` is then a list, with None for parts that
@@ -58,6 +59,8 @@ class Op:
         if what.startswith("result"):
             return -1 - int(what[len("result") :] or 0)
         name, _, shape = what.partition(".")
+        if name.startswith("*"):
+            return len(self.operands) + (300 if shape == "shape" else 200)
         return self.operands.index(name) + (100 if shape == "shape" else 0)
 
 

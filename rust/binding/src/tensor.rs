@@ -432,7 +432,8 @@ impl Saved {
 }
 
 /// What a node keeps of a call: `(edges, saved)`. `spec` says what the rule asks for: `k` the k-th argument, `-1 - k` the
-/// k-th result, `100 + k` the shape of the k-th argument. `result` is a Tensor or a tuple of Tensors.
+/// k-th result, `100 + k` the shape of the k-th argument, `200 + k` the tuple of all arguments from the k-th on and
+/// `300 + k` that of their shapes. `result` is a Tensor or a tuple of Tensors.
 #[pyfunction]
 pub fn capture<'py>(
     args: &Bound<'py, PyTuple>,
@@ -444,7 +445,14 @@ pub fn capture<'py>(
     let mut saved: SmallVec<[Py<PyAny>; 4]> = SmallVec::new();
     for what in spec.iter() {
         let what: i32 = what.extract()?;
-        saved.push(if what < 0 {
+        saved.push(if what >= 200 {
+            let from = (what % 100) as usize;
+            let one = |k: usize| match what {
+                300.. => shape_of(&args.get_item(k)?),
+                _ => save(&args.get_item(k)?, edges[k].as_ref().map(|e| e.clone_ref(py)), None),
+            };
+            PyTuple::new(py, (from..args.len()).map(one).collect::<PyResult<Vec<_>>>()?)?.into_any().unbind()
+        } else if what < 0 {
             let k = (-1 - what) as usize;
             match result.cast::<PyTuple>() {
                 Ok(many) => save(&many.get_item(k)?, None, Some(k))?,

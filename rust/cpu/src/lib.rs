@@ -1,19 +1,25 @@
 //! The op table for CPUs. One module a family; every function takes arrays, checks them, and returns new ones.
 
 pub mod activation;
+mod bits;
 mod cast;
 mod copy;
 pub mod denormals;
 mod dense;
 pub mod elementwise;
 pub mod gemm;
+pub mod index;
 pub mod isa;
+pub mod join;
 pub mod linalg;
 pub mod loss;
 pub mod norm;
+pub mod optim;
 pub mod parallel;
 pub mod paths;
 pub mod peak;
+pub mod pooling;
+pub mod random;
 pub mod reduce;
 pub mod simd;
 pub mod softmax;

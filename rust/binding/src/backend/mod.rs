@@ -5,11 +5,15 @@
 
 mod copy;
 mod elementwise;
+mod index;
 mod linalg;
 mod loss;
 mod norm;
 mod reduce;
 mod softmax;
+mod optim;
+mod pooling;
+mod random;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -74,6 +78,11 @@ pub mod backend {
         softplus, softplus_grad, sqrt, square, sub, tanh, tanh_grad, trunc, where_,
     };
     #[pymodule_export]
+    use super::index::{
+        concatenate, embedding, embedding_grad, gather, index_get, index_get_grad, index_put, nonzero, pad, scatter,
+        scatter_add, stack,
+    };
+    #[pymodule_export]
     use super::linalg::{linear, matmul};
     #[pymodule_export]
     use super::loss::{cross_entropy, cross_entropy_grad};
@@ -87,6 +96,12 @@ pub mod backend {
     };
     #[pymodule_export]
     use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
+    #[pymodule_export]
+    use super::optim::{adam_step, grad_norm, scale_grads, sgd_step};
+    #[pymodule_export]
+    use super::pooling::{avg_pool, avg_pool_grad, max_pool, max_pool_grad};
+    #[pymodule_export]
+    use super::random::{bernoulli, dropout, dropout_grad, normal, randint, randperm, uniform};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

@@ -1,0 +1,333 @@
+use ferrograd_array::{Array, DType, Error, Result, Shape, checked_numel};
+
+use super::{Axis, Geometry, Planes, Taps, Window, channels_inside, flat_step};
+use crate::index::Bad;
+use crate::parallel::{self, SyncPtr};
+use crate::path;
+use crate::simd::{Float, Kernel, Simd, vectorize};
+
+/// Output elements of a task.
+const BLOCK: usize = 4 * 1024;
+/// Lanes that are compared tap by tap where the number of taps is not a constant.
+const TILE: usize = 64;
+
+/// The largest element of each window, and its flat index in the channel's plane (int64, as PyTorch counts). Of equal
+/// elements the first is taken; NaN is larger than any number.
+pub fn max_pool(x: &Array, window: &Window<'_>) -> Result<(Array, Array)> {
+    let op = "max_pool";
+    match x.dtype() {
+        DType::F32 => forward::<f32>(op, x, window),
+        DType::F64 => forward::<f64>(op, x, window),
+        other => Err(Error::dtype(op, "input", "float32 or float64 (cast it)", other)),
+    }
+}
+
+fn forward<T: Float>(op: &str, x: &Array, window: &Window<'_>) -> Result<(Array, Array)> {
+    let g = Geometry::new(op, x.shape(), window)?;
+    let shape = g.out_shape();
+    let y = Array::empty_like(x, &shape, T::DTYPE)?;
+    let index = Array::empty_like(x, &shape, DType::I64)?;
+    if y.numel() == 0 {
+        return Ok((y, index));
+    }
+    let (sx, sy) = (g.strides(x.layout()), g.strides(y.layout()));
+    let [d, h, w] = g.axes;
+    let full = taps(&g, &sx, [(0, d.kernel), (0, h.kernel), (0, w.kernel)]);
+    let pointers =
+        (SyncPtr::new(x.ptr_mut::<T>()), SyncPtr::new(y.ptr_mut::<T>()), SyncPtr::new(index.ptr_mut::<i64>()));
+    let ns = y.numel() as f64 * (0.5 + 0.2 * g.window() as f64);
+    let task = |rows: (usize, usize), inside: bool| {
+        vectorize(Rows { g: &g, pointers, sx, sy, full: &full, rows, inside });
+    };
+    if channels_inside(&g, &sx) {
+        path!("max_pool/channels", parallel);
+        let block = (BLOCK / (g.c * w.out)).max(1);
+        parallel::for_range(g.n * d.out * h.out, block, ns / (g.n * d.out * h.out) as f64, |a, b| task((a, b), true));
+    } else {
+        path!("max_pool/rows", parallel);
+        let rows = g.n * g.c * d.out * h.out;
+        parallel::for_range(rows, (BLOCK / w.out).max(1), ns / rows as f64, |a, b| task((a, b), false));
+    }
+    Ok((y, index))
+}
+
+/// Taps `from..to` of each axis, from the place where tap 0 of all axes would be.
+fn taps(g: &Geometry, sx: &[isize; 5], ranges: [(usize, usize); 3]) -> Taps {
+    let [d, h, w] = g.axes;
+    let mut taps = Taps::new();
+    for kd in ranges[0].0..ranges[0].1 {
+        for kh in ranges[1].0..ranges[1].1 {
+            for kw in ranges[2].0..ranges[2].1 {
+                let (kd, kh, kw) = (kd * d.dilation, kh * h.dilation, kw * w.dilation);
+                let offset = kd as isize * sx[2] + kh as isize * sx[3] + kw as isize * sx[4];
+                taps.push((offset, ((kd * h.size + kh) * w.size + kw) as i64));
+            }
+        }
+    }
+    taps
+}
+
+/// Output rows `rows.0..rows.1`, counted over `n [c] d h`.
+struct Rows<'a, T> {
+    g: &'a Geometry,
+    pointers: (SyncPtr<T>, SyncPtr<T>, SyncPtr<i64>),
+    sx: [isize; 5],
+    sy: [isize; 5],
+    full: &'a Taps,
+    rows: (usize, usize),
+    /// Lanes are the channels of one output element, else the elements of a row.
+    inside: bool,
+}
+
+impl<T: Float> Kernel<T> for Rows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _: S) {
+        let Self { g, sx, sy, inside, .. } = self;
+        let [d, h, w] = g.axes;
+        let interior = w.interior();
+        for row in self.rows.0..self.rows.1 {
+            let (oh, rest) = (row % h.out, row / h.out);
+            let (od, rest) = (rest % d.out, rest / d.out);
+            let (n, c) = if inside { (rest, 0) } else { (rest / g.c, rest % g.c) };
+            let (rd, rh) = (d.taps(od), h.taps(oh));
+            let whole_rows = rd == (0, d.kernel) && rh == (0, h.kernel);
+            // Where tap 0 would lie, possibly in the padding; only taps that are inside are read.
+            let from = [od * d.stride, oh * h.stride].map(|v| v as isize);
+            let (fd, fh) = (from[0] - d.padding as isize, from[1] - h.padding as isize);
+            let base = n as isize * sx[0] + c as isize * sx[1] + fd * sx[2] + fh * sx[3];
+            let flat = (fd as i64 * h.size as i64 + fh as i64) * w.size as i64;
+            let out = n as isize * sy[0] + c as isize * sy[1] + od as isize * sy[2] + oh as isize * sy[3];
+            let (step, out_step, flat_step) =
+                if inside { (sx[1], sy[1], 0) } else { (w.stride as isize * sx[4], sy[4], w.stride as i64) };
+            let mut ow = 0;
+            while ow < w.out {
+                // Windows that share their taps go together: all channels, or the interior of a row.
+                let row_interior = !inside && (interior.0..interior.1).contains(&ow);
+                let (next, n) = match (inside, row_interior) {
+                    (true, _) => (ow + 1, g.c),
+                    (_, true) => (interior.1, interior.1 - ow),
+                    _ => (ow + 1, 1),
+                };
+                let rw = if row_interior { (0, w.kernel) } else { w.taps(ow) };
+                let own;
+                let taps = if whole_rows && rw == (0, w.kernel) {
+                    self.full
+                } else {
+                    own = taps(g, &sx, [rd, rh, rw]);
+                    &own
+                };
+                let fw = (ow * w.stride) as isize - w.padding as isize;
+                let at = out + ow as isize * sy[4];
+                let lanes = Lanes {
+                    // The window's first tap may lie outside, so that this is an address and no pointer yet.
+                    x: self.pointers.0.get().wrapping_offset(base + fw * sx[4]),
+                    step,
+                    taps,
+                    y: self.pointers.1.get().wrapping_offset(at),
+                    index: self.pointers.2.get().wrapping_offset(at),
+                    out_step,
+                    flat: flat + fw as i64,
+                    flat_step,
+                    n,
+                };
+                // SAFETY: `taps` are those of these lanes that lie inside the input, and the output has them all.
+                unsafe { lanes.run() }
+                ow = next;
+            }
+        }
+    }
+}
+
+/// Several windows with the same taps, `step` apart.
+struct Lanes<'a, T> {
+    x: *const T,
+    step: isize,
+    taps: &'a Taps,
+    y: *mut T,
+    index: *mut i64,
+    out_step: isize,
+    flat: i64,
+    flat_step: i64,
+    n: usize,
+}
+
+/// `v` takes the place of `best`: it is larger, or NaN.
+#[inline(always)]
+fn takes<T: Float>(v: T, best: T) -> bool {
+    (v > best) | v.is_nan()
+}
+
+impl<T: Float> Lanes<'_, T> {
+    #[inline(always)]
+    unsafe fn run(&self) {
+        // SAFETY: the caller's. Constant steps and numbers of taps let the compiler keep all in registers.
+        unsafe {
+            match (self.taps.len(), self.step, self.out_step) {
+                (2, 1, 1) => self.constant::<2>(1),
+                (2, 2, 1) => self.constant::<2>(2),
+                (3, 1, 1) => self.constant::<3>(1),
+                (3, 2, 1) => self.constant::<3>(2),
+                (4, 1, 1) => self.constant::<4>(1),
+                (4, 2, 1) => self.constant::<4>(2),
+                (9, 1, 1) => self.constant::<9>(1),
+                (9, 2, 1) => self.constant::<9>(2),
+                (_, 1, _) => self.tiled(1),
+                (_, 2, _) => self.tiled(2),
+                _ => self.tiled(self.step),
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn constant<const K: usize>(&self, step: isize) {
+        let rows: [*const T; K] = std::array::from_fn(|k| self.x.wrapping_offset(self.taps[k].0));
+        let flats: [i64; K] = std::array::from_fn(|k| self.taps[k].1);
+        for j in 0..self.n {
+            // SAFETY: the caller's.
+            unsafe {
+                let at = j as isize * step;
+                let (mut best, mut place) = (*rows[0].offset(at), flats[0]);
+                for k in 1..K {
+                    let v = *rows[k].offset(at);
+                    let take = takes(v, best);
+                    best = if take { v } else { best };
+                    place = if take { flats[k] } else { place };
+                }
+                *self.y.add(j) = best;
+                *self.index.add(j) = place + self.flat + j as i64 * self.flat_step;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn tiled(&self, step: isize) {
+        let (mut best, mut place) = ([T::ZERO; TILE], [0i64; TILE]);
+        for start in (0..self.n).step_by(TILE) {
+            let n = TILE.min(self.n - start);
+            for (k, &(offset, flat)) in self.taps.iter().enumerate() {
+                let row = self.x.wrapping_offset(offset + start as isize * step);
+                for j in 0..n {
+                    // SAFETY: the caller's.
+                    let v = unsafe { *row.offset(j as isize * step) };
+                    let take = (k == 0) | takes(v, best[j]);
+                    best[j] = if take { v } else { best[j] };
+                    place[j] = if take { flat } else { place[j] };
+                }
+            }
+            for j in 0..n {
+                let at = (start + j) as isize * self.out_step;
+                // SAFETY: the caller's.
+                unsafe {
+                    *self.y.offset(at) = best[j];
+                    *self.index.offset(at) = place[j] + self.flat + (start + j) as i64 * self.flat_step;
+                }
+            }
+        }
+    }
+}
+
+/// A geometry of `sizes` inputs and the outputs of `grad`: what a scatter by plane index needs.
+fn by_index(op: &str, grad: &Array, indices: &Array, sizes: &[usize]) -> Result<Geometry> {
+    let (shape, spatial) = (grad.shape(), sizes.len());
+    if !(1..=3).contains(&spatial) || (shape.len() != spatial + 1 && shape.len() != spatial + 2) {
+        let expected = format!("([N,] C, …) with {spatial} spatial dimensions, 1 to 3");
+        return Err(Error::shape(op, "grad", expected, Shape(shape)));
+    }
+    if indices.shape() != shape {
+        return Err(Error::shape(
+            op,
+            "indices",
+            format_args!("the shape of grad, {}", Shape(shape)),
+            Shape(indices.shape()),
+        ));
+    }
+    if indices.dtype() != DType::I64 {
+        return Err(Error::dtype(op, "indices", "int64, as max_pool returns them", indices.dtype()));
+    }
+    let batched = shape.len() == spatial + 2;
+    let mut axes = [Axis::ONE; 3];
+    for k in 0..spatial {
+        axes[3 - spatial + k] = Axis { size: sizes[k], out: shape[shape.len() - spatial + k], ..Axis::ONE };
+    }
+    let (n, c) = if batched { (shape[0], shape[1]) } else { (1, shape[0]) };
+    Ok(Geometry { n, c, axes, spatial, batched })
+}
+
+/// The gradient of the input: zeros of spatial size `sizes`, with each element of `grad` added at its plane index.
+pub fn max_pool_grad(grad: &Array, indices: &Array, sizes: &[usize]) -> Result<Array> {
+    let op = "max_pool_grad";
+    match grad.dtype() {
+        DType::F32 => backward::<f32>(op, grad, indices, sizes),
+        DType::F64 => backward::<f64>(op, grad, indices, sizes),
+        other => Err(Error::dtype(op, "grad", "float32 or float64 (cast it)", other)),
+    }
+}
+
+fn backward<T: Float>(op: &str, grad: &Array, indices: &Array, sizes: &[usize]) -> Result<Array> {
+    path!("max_pool/grad", parallel);
+    let g = by_index(op, grad, indices, sizes)?;
+    let shape = g.in_shape();
+    checked_numel(&shape)?;
+    let mut out = Array::empty_like(grad, &shape, T::DTYPE)?;
+    let mut so = g.strides(out.layout());
+    let step = match flat_step(&g, &so, |a| a.size) {
+        Some(step) => step,
+        None => {
+            out = Array::empty(&shape, T::DTYPE)?;
+            so = g.strides(out.layout());
+            flat_step(&g, &so, |a| a.size).expect("row-major planes are flat")
+        }
+    };
+    let (sg, si) = (g.strides(grad.layout()), g.strides(indices.layout()));
+    let (plane, _) = g.planes();
+    let [d, h, w] = g.axes.map(|a| a.out);
+    let (po, pg, pi) =
+        (SyncPtr::new(out.ptr_mut::<T>()), SyncPtr::new(grad.ptr_mut::<T>()), SyncPtr::new(indices.ptr_mut::<i64>()));
+    let inside = step != 1;
+    let planes = Planes::new(&g, inside);
+    let bad = Bad::new();
+    parallel::run(planes.tasks, out.numel() as f64 * 0.4 + grad.numel() as f64 * 1.5, |task| {
+        let (n, channels) = planes.of(&g, task);
+        let at = |s: &[isize; 5], c: usize| n as isize * s[0] + c as isize * s[1];
+        // SAFETY: offsets are those of the geometry; a plane index is checked before it is used; planes are disjoint.
+        unsafe {
+            if inside {
+                for i in 0..plane as isize {
+                    for c in channels.clone() {
+                        *po.get().offset(at(&so, c) + i * step) = T::ZERO;
+                    }
+                }
+            } else {
+                for c in channels.clone() {
+                    std::slice::from_raw_parts_mut(po.get().offset(at(&so, c)), plane).fill(T::ZERO);
+                }
+            }
+            for od in 0..d as isize {
+                for oh in 0..h as isize {
+                    let one = |c: usize, ow: isize| {
+                        let i = at(&si, c) + od * si[2] + oh * si[3] + ow * si[4];
+                        let index = pi.get().offset(i).read_volatile();
+                        if (index as u64) < plane as u64 {
+                            let v = *pg.get().offset(at(&sg, c) + od * sg[2] + oh * sg[3] + ow * sg[4]);
+                            *po.get().offset(at(&so, c) + index as isize * step) += v;
+                        } else {
+                            bad.note(i, index);
+                        }
+                    };
+                    if inside {
+                        for ow in 0..w as isize {
+                            channels.clone().for_each(|c| one(c, ow));
+                        }
+                    } else {
+                        for c in channels.clone() {
+                            (0..w as isize).for_each(|ow| one(c, ow));
+                        }
+                    }
+                }
+            }
+        }
+    });
+    bad.check(op, "indices", out.ndim() - g.spatial, plane)?;
+    Ok(out)
+}
