@@ -171,7 +171,6 @@ UNARY = [
         for name, full in (("neg", "negative"), ("abs", "abs"), ("square", "square"), ("sign", "sign"), ("floor", "floor"),
                            ("round", "round"))
     ],
-    Row("exp", np.exp, [Sample((Arr((70,), **INTS),))], id="exp-int", call=lambda x: ops.exp(x), **plain()),
 ]
 
 THREE = [
