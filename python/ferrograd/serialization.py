@@ -165,11 +165,12 @@ def _write(tensors: dict[str, Any], path: str, metadata: dict[str, str]) -> None
     folder, name = os.path.split(path)
     beside = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
     try:
-        # Made here, so that the file gets the permissions that the user's umask gives.
+        # Made here, so that it gets the permissions that the umask gives, or those of the file that it replaces;
+        # safetensors may put a file of its own in this place.
         os.close(os.open(beside, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        if os.path.exists(path):
-            os.chmod(beside, os.stat(path).st_mode & 0o7777)
+        mode = os.stat(path if os.path.exists(path) else beside).st_mode & 0o7777
         serialize_file(specs, beside, metadata=metadata or None)
+        os.chmod(beside, mode)
         _sync(beside, os.O_RDWR)
         os.replace(beside, path)
     except BaseException as why:
