@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.metadata
 import os
-import platform
 from typing import Any
 
 import numpy as np
@@ -16,6 +14,8 @@ PEERS = ("torch", "jax", "scipy", "scikit-learn", "ml_dtypes", "safetensors", "m
 
 
 def _version(name: str) -> str | None:
+    import importlib.metadata  # Late: it takes longer to load than all of ferrograd.
+
     try:
         return importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
@@ -30,6 +30,8 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     """
     if mode not in ("stdout", "dicts"):
         raise ValueError(f"show_config: mode: expected 'stdout' or 'dicts', got {mode!r}")
+    import platform
+
     found = {
         "ferrograd": {
             "version": _core.__version__,

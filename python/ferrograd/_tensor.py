@@ -40,6 +40,18 @@ class Tensor(_core.TensorBase):
         """The number of dimensions."""
         return self.ndim
 
+    @property
+    def T(self) -> Tensor:
+        """The dimensions in reverse order; a view."""
+        return functions.permute(self, *reversed(range(self.ndim)))  # type: ignore[attr-defined,no-any-return]
+
+    @property
+    def mT(self) -> Tensor:
+        """The last two dimensions swapped; a view."""
+        if self.ndim < 2:
+            raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {self.shape}")
+        return functions.transpose(self, -2, -1)  # type: ignore[attr-defined,no-any-return]
+
     def stride(self, dim: int | None = None) -> Any:
         """Steps between neighbours of each dimension, in elements."""
         return self._strides if dim is None else self._strides[dim]

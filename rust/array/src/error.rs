@@ -38,7 +38,11 @@ impl Error {
     }
 
     pub fn dtype(op: &str, argument: &str, expected: impl Display, got: DType) -> Self {
-        Self::DType(format!("{op}: {argument}: expected {expected}, got {got}"))
+        let cure = match got {
+            DType::F16 | DType::BF16 => ", which is for storage; convert it with .float() first",
+            _ => "",
+        };
+        Self::DType(format!("{op}: {argument}: expected {expected}, got {got}{cure}"))
     }
 
     pub fn value(op: &str, argument: &str, expected: impl Display, got: impl Display) -> Self {

@@ -152,10 +152,9 @@ pub(crate) unsafe fn release(block: NonNull<u8>, len: usize) {
 pub fn empty_cache() {
     let mut pool = lock();
     for class in 0..CLASSES {
-        let size = size_of_class(class);
         for block in std::mem::take(&mut pool.free[class]) {
             // SAFETY: the block was allocated with this layout and stands in no other list.
-            unsafe { dealloc(block.as_ptr(), block_layout(size)) };
+            unsafe { dealloc(block.as_ptr(), block_layout(size_of_class(class))) };
         }
     }
     pool.stats.cached = 0;
@@ -202,6 +201,16 @@ mod tests {
         assert!(stats().hits > hits);
         // SAFETY: allocated above with this length.
         unsafe { release(second, 12300) };
+    }
+
+    #[test]
+    fn the_cache_is_given_back() {
+        let block = allocate(1 << 20).unwrap();
+        // SAFETY: allocated above with this length.
+        unsafe { release(block, 1 << 20) };
+        empty_cache();
+        // Other tests use other classes meanwhile.
+        assert!(lock().free[class_of(1 << 20).0].is_empty());
     }
 
     #[test]
