@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from . import elementwise as e
+from . import activation as a
 
 
 def before_activation(g: Any, activation: str | None, result: Any, inputs: Callable[[], Any]) -> Any:
@@ -18,14 +18,14 @@ def before_activation(g: Any, activation: str | None, result: Any, inputs: Calla
         case None:
             return g
         case "relu":
-            return e.relu_grad(g, result)
+            return a.relu_grad(g, result)
         case "sigmoid":
-            return e.sigmoid_grad(g, result)
+            return a.sigmoid_grad(g, result)
         case "tanh":
-            return e.tanh_grad(g, result)
+            return a.tanh_grad(g, result)
         case "gelu":
-            return e.gelu_grad(g, inputs(), approximate="none")
+            return a.gelu_grad(g, inputs(), approximate="none")
         case "silu":
-            return e.silu_grad(g, inputs())
+            return a.silu_grad(g, inputs())
         case _:
             raise ValueError(f"activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}")
