@@ -8,7 +8,7 @@ use crate::cast::copy_into;
 use crate::elementwise::{Map, apply, by_size};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::Simd;
+use crate::simd::{Scalar, Simd};
 
 /// Bytes of a line of the square tile through which a transposing copy passes: a cache line of either side.
 const LINE: usize = 64;
@@ -26,6 +26,12 @@ impl<const SIZE: usize> Map<2> for Move<SIZE> {
     unsafe fn dense<S: Simd<f32>>(self, _: S, [out, a]: [*mut u8; 2], n: usize) {
         // SAFETY: n elements at each; they may be the same ones.
         unsafe { std::ptr::copy(a, out, n * SIZE) }
+    }
+
+    #[inline]
+    unsafe fn run(self, p: [*mut u8; 2], n: usize) {
+        // SAFETY: as the caller promises.
+        unsafe { self.dense(Scalar, p, n) }
     }
 }
 
@@ -74,9 +80,8 @@ impl Plane {
         let (down, right) = (rows.div_ceil(side), columns.div_ceil(side));
         let others: Vec<usize> = (0..from.ndim()).filter(|&k| k != self.along && k != self.across).collect();
         let (from_stride, to_stride) = (from.strides[self.along], to.strides[self.across]);
-        let first = |array: &Array| {
-            SyncPtr::new(array.buffer().as_ptr().cast::<T>().wrapping_add(array.layout().offset))
-        };
+        let first =
+            |array: &Array| SyncPtr::new(array.buffer().as_ptr().cast::<T>().wrapping_add(array.layout().offset));
         let (src, dst) = (first(a), first(out));
         let planes: usize = others.iter().map(|&k| from.shape[k]).product();
         // A block is a row of tiles, of one plane.

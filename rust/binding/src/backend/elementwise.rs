@@ -74,6 +74,8 @@ fn binary<'py>(
         && let (Ok(a), Ok(b)) = (x.cast::<TensorBase>(), y.cast::<TensorBase>())
     {
         let (a, b) = (a.borrow(), b.borrow());
+        a.check_fresh()?;
+        b.check_fresh()?;
         let dtype = a.array.dtype();
         if dtype == b.array.dtype() && promote.apply(dtype) == dtype && !error::releases_gil(a.array.numel().max(b.array.numel())) {
             let requires_grad = (a.requires_grad || b.requires_grad) && modes::recording();
@@ -139,6 +141,7 @@ fn unary<'py>(
         && let Ok(a) = x.cast::<TensorBase>()
     {
         let a = a.borrow();
+        a.check_fresh()?;
         if promote.apply(a.array.dtype()) == a.array.dtype() && !error::releases_gil(a.array.numel()) {
             let requires_grad = a.requires_grad && modes::recording();
             return result(py, error::guarded(py, || kernel(&a.array, None))?, requires_grad);

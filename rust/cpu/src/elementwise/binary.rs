@@ -49,15 +49,43 @@ macro_rules! binary {
     };
 }
 
-binary!(add, Add, "`a_i + b_i`; integers wrap, booleans or.", |s, a, b| s.add(a, b), |x, y| x.wrapping_add(y),
-    bool |x, y| x | y != 0);
+binary!(
+    add,
+    Add,
+    "`a_i + b_i`; integers wrap, booleans or.",
+    |s, a, b| s.add(a, b),
+    |x, y| x.wrapping_add(y),
+    bool | x,
+    y | x | y != 0
+);
 binary!(sub, Sub, "`a_i − b_i`; integers wrap.", |s, a, b| s.sub(a, b), |x, y| x.wrapping_sub(y));
-binary!(mul, Mul, "`a_i · b_i`; integers wrap, booleans and.", |s, a, b| s.mul(a, b), |x, y| x.wrapping_mul(y),
-    bool |x, y| (x != 0) & (y != 0));
-binary!(maximum, Maximum, "The larger of `a_i` and `b_i`; NaN wins.", |s, a, b| s.maximum(a, b), |x, y| x.max(y),
-    bool |x, y| x | y != 0);
-binary!(minimum, Minimum, "The smaller of `a_i` and `b_i`; NaN wins.", |s, a, b| s.minimum(a, b), |x, y| x.min(y),
-    bool |x, y| (x != 0) & (y != 0));
+binary!(
+    mul,
+    Mul,
+    "`a_i · b_i`; integers wrap, booleans and.",
+    |s, a, b| s.mul(a, b),
+    |x, y| x.wrapping_mul(y),
+    bool | x,
+    y | (x != 0) & (y != 0)
+);
+binary!(
+    maximum,
+    Maximum,
+    "The larger of `a_i` and `b_i`; NaN wins.",
+    |s, a, b| s.maximum(a, b),
+    |x, y| x.max(y),
+    bool | x,
+    y | x | y != 0
+);
+binary!(
+    minimum,
+    Minimum,
+    "The smaller of `a_i` and `b_i`; NaN wins.",
+    |s, a, b| s.minimum(a, b),
+    |x, y| x.min(y),
+    bool | x,
+    y | (x != 0) & (y != 0)
+);
 
 #[derive(Clone, Copy)]
 struct Div;

@@ -1,5 +1,5 @@
 //! Comparisons, logic and bits: results are `bool` (or integers, for the bitwise ones). The loops have no vectors of
-//! their own; the compiler makes them, for each instruction set.
+//! their own; the compiler makes them.
 
 use ferrograd_array::{Array, DType, Result};
 

@@ -80,14 +80,26 @@ macro_rules! division {
     };
 }
 
-division!(floor_divide, "`⌊a_i / b_i⌋`; of integers, an error where a divisor is 0.", floor_divide_f32, floor_divide_f64,
+division!(
+    floor_divide,
+    "`⌊a_i / b_i⌋`; of integers, an error where a divisor is 0.",
+    floor_divide_f32,
+    floor_divide_f64,
     |x, y| {
         let quotient = x.wrapping_div(y);
         let rest = x.wrapping_rem(y);
         if rest != 0 && (rest < 0) != (y < 0) { quotient.wrapping_sub(1) } else { quotient }
-    }, |x, y| x / y);
-division!(remainder, "`a_i − b_i ⌊a_i / b_i⌋`; of integers, an error where a divisor is 0.", remainder_f32, remainder_f64,
+    },
+    |x, y| x / y
+);
+division!(
+    remainder,
+    "`a_i − b_i ⌊a_i / b_i⌋`; of integers, an error where a divisor is 0.",
+    remainder_f32,
+    remainder_f64,
     |x, y| {
         let rest = x.wrapping_rem(y);
         if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest }
-    }, |x, y| x % y);
+    },
+    |x, y| x % y
+);

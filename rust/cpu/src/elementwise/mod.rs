@@ -2,7 +2,7 @@
 //! first full-sized operand.
 //!
 //! An op is a function over vectors ([`Unary`], [`Binary`], [`Ternary`]) or a plain function of numbers, which the
-//! compiler vectorises ([`Plain`]); [`walk`] brings it to every layout.
+//! compiler vectorises ([`Plain`], [`PlainWide`]); [`walk`] brings it to every layout.
 
 mod activation;
 mod binary;
@@ -28,12 +28,18 @@ pub use unary::*;
 
 use crate::cast::copy_into;
 use crate::parallel::SyncPtr;
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Scalar, Simd};
 use crate::strided::Plan;
 pub(crate) use walk::{Map, apply, by_size};
 
 /// Where the result of an op goes: new memory, or an array that it may overwrite.
-pub(crate) fn output(op: &str, shape: &[usize], operands: &[&Array], dtype: DType, out: Option<&Array>) -> Result<Array> {
+pub(crate) fn output(
+    op: &str,
+    shape: &[usize],
+    operands: &[&Array],
+    dtype: DType,
+    out: Option<&Array>,
+) -> Result<Array> {
     if let Some(out) = out {
         return check_out(op, shape, operands, dtype, out);
     }
@@ -138,35 +144,42 @@ vectors!(Unary, 2, 1);
 vectors!(Binary, 3, 1, 2);
 vectors!(Ternary, 4, 1, 2, 3);
 
-/// A function of numbers as a loop: `F(A, …) -> O`.
-pub(crate) struct Plain<F, Signature>(F, PhantomData<fn(Signature)>);
+macro_rules! plain_struct {
+    ($name:ident, $doc:literal) => {
+        #[doc = $doc]
+        pub(crate) struct $name<F, Signature>(F, PhantomData<fn(Signature)>);
 
-impl<F: Copy, S> Clone for Plain<F, S> {
-    fn clone(&self) -> Self {
-        *self
-    }
+        impl<F: Copy, S> Clone for $name<F, S> {
+            fn clone(&self) -> Self {
+                *self
+            }
+        }
+
+        impl<F: Copy, S> Copy for $name<F, S> {}
+
+        impl<F, S> $name<F, S> {
+            pub(crate) fn new(f: F) -> Self {
+                Self(f, PhantomData)
+            }
+        }
+    };
 }
 
-impl<F: Copy, S> Copy for Plain<F, S> {}
-
-impl<F, S> Plain<F, S> {
-    pub(crate) fn new(f: F) -> Self {
-        Self(f, PhantomData)
-    }
-}
+plain_struct!(Plain, "A function of numbers as a loop: `F(A, …) -> O`.");
+plain_struct!(PlainWide, "A function of numbers that takes its time: its loop is compiled for each instruction set.");
 
 /// Elements that a plain loop reads before it writes any: the compiler need not ask whether they overlap.
 const CHUNK: usize = 32;
 
 macro_rules! plain {
-    ($p:literal, $($type:ident $operand:ident $k:literal),*) => {
-        impl<$($type: Element,)* O: Element, F> Map<$p> for Plain<F, ($($type,)* O)>
+    ($name:ident, $ns:literal, $p:literal, $($type:ident $operand:ident $k:literal),*; $($run:tt)*) => {
+        impl<$($type: Element,)* O: Element, F> Map<$p> for $name<F, ($($type,)* O)>
         where
             F: Fn($($type),*) -> O + Copy + Send + Sync,
         {
             type Lane = f32;
             const SIZES: [usize; $p] = [size_of::<O>(), $(size_of::<$type>()),*];
-            const NS: f64 = 0.5;
+            const NS: f64 = $ns;
 
             #[inline(always)]
             unsafe fn dense<S: Simd<f32>>(self, _: S, p: [*mut u8; $p], n: usize) {
@@ -188,14 +201,28 @@ macro_rules! plain {
                     }
                 }
             }
+
+            $($run)*
         }
     };
 }
 
-plain!(2, A a 1);
-plain!(3, A a 1, B b 2);
-plain!(4, A a 1, B b 2, C c 3);
-plain!(5, A a 1, B b 2, C c 3, D d 4);
+/// `run` of a loop that is compiled once.
+macro_rules! once {
+    ($p:literal) => {
+        #[inline]
+        unsafe fn run(self, p: [*mut u8; $p], n: usize) {
+            // SAFETY: as the caller promises.
+            unsafe { self.dense(Scalar, p, n) }
+        }
+    };
+}
+
+plain!(Plain, 0.5, 2, A a 1; once!(2););
+plain!(Plain, 0.5, 3, A a 1, B b 2; once!(3););
+plain!(Plain, 0.75, 4, A a 1, B b 2, C c 3; once!(4););
+plain!(Plain, 1.0, 5, A a 1, B b 2, C c 3, D d 4; once!(5););
+plain!(PlainWide, 2.0, 3, A a 1, B b 2;);
 
 /// `map` over one operand.
 fn map1<M: Map<2>>(op: &str, a: &Array, dtype: DType, out: Option<&Array>, map: M) -> Result<Array> {

@@ -5,7 +5,7 @@ use std::f64::consts::{LN_2, LOG2_E};
 
 use ferrograd_array::{Array, DType, Error, Result};
 
-use super::{NUMBER, Plain, Unary, Vectors, any, map1, map2, same_dtype, unsupported};
+use super::{NUMBER, Plain, PlainWide, Unary, Vectors, any, map1, map2, same_dtype, unsupported};
 use crate::path;
 use crate::simd::{Float, Simd};
 
@@ -186,11 +186,11 @@ pub fn pow(a: &Array, b: &Array, out: Option<&Array>) -> Result<Array> {
     match a.dtype() {
         DType::F32 => match simple::<f32>(a, b, out) {
             Some(result) => result,
-            None => map2("pow", a, b, DType::F32, out, Plain::<_, (f32, f32, f32)>::new(pow_f32)),
+            None => map2("pow", a, b, DType::F32, out, PlainWide::<_, (f32, f32, f32)>::new(pow_f32)),
         },
         DType::F64 => match simple::<f64>(a, b, out) {
             Some(result) => result,
-            None => map2("pow", a, b, DType::F64, out, Plain::<_, (f64, f64, f64)>::new(libm::pow)),
+            None => map2("pow", a, b, DType::F64, out, PlainWide::<_, (f64, f64, f64)>::new(libm::pow)),
         },
         DType::I64 => integers!(a, b, out, i64, pow_i64),
         DType::I32 => integers!(a, b, out, i32, pow_i32),
@@ -224,9 +224,33 @@ mod tests {
     #[test]
     fn powers_are_those_of_c() {
         let special = [
-            0.0, -0.0, 1.0, -1.0, 2.0, -2.0, 3.0, -3.0, 0.5, -0.5, 1.5, -2.5, 1e-45, -1e-45, 1e38, -3e38, f32::NAN,
-            f32::INFINITY, f32::NEG_INFINITY, 16_777_216.0, 16_777_217.0, -33_554_433.0, 0.999_999_94, 1.000_000_1, 127.0,
-            -149.0, 1e30,
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            2.0,
+            -2.0,
+            3.0,
+            -3.0,
+            0.5,
+            -0.5,
+            1.5,
+            -2.5,
+            1e-45,
+            -1e-45,
+            1e38,
+            -3e38,
+            f32::NAN,
+            f32::INFINITY,
+            f32::NEG_INFINITY,
+            16_777_216.0,
+            16_777_217.0,
+            -33_554_433.0,
+            0.999_999_94,
+            1.000_000_1,
+            127.0,
+            -149.0,
+            1e30,
         ];
         for x in special {
             for y in special {

@@ -60,9 +60,14 @@ pub fn clip(x: &Array, min: Option<&Array>, max: Option<&Array>, out: Option<&Ar
     let (names, operands) = (["min", "max"], [x, min, max]);
     macro_rules! plain {
         ($t:ty) => {
-            map3("clip", names, operands, x.dtype(), out, Plain::<_, ($t, $t, $t, $t)>::new(
-                |x: $t, min: $t, max: $t| x.max(min).min(max),
-            ))
+            map3(
+                "clip",
+                names,
+                operands,
+                x.dtype(),
+                out,
+                Plain::<_, ($t, $t, $t, $t)>::new(|x: $t, min: $t, max: $t| x.max(min).min(max)),
+            )
         };
     }
     match x.dtype() {

@@ -146,9 +146,20 @@ fn unary_ops_on_every_layout() {
         isinf, EXACT, |_x| 0.0;
         isfinite, EXACT, |_x| 1.0;
     ];
-    let mut with = |name, op: One, reference: Box<dyn Fn(f64) -> f64>, within: Within| ops.push((name, op, reference, within));
-    with("leaky_relu", Box::new(|a| leaky_relu(a, 0.25, None)), Box::new(|x| if x > 0.0 { x } else { 0.25 * x }), EXACT);
-    with("elu", Box::new(|a| elu(a, 1.5, None)), Box::new(|x| if x > 0.0 { x } else { 1.5 * libm::expm1(x) }), ulps(5.0));
+    let mut with =
+        |name, op: One, reference: Box<dyn Fn(f64) -> f64>, within: Within| ops.push((name, op, reference, within));
+    with(
+        "leaky_relu",
+        Box::new(|a| leaky_relu(a, 0.25, None)),
+        Box::new(|x| if x > 0.0 { x } else { 0.25 * x }),
+        EXACT,
+    );
+    with(
+        "elu",
+        Box::new(|a| elu(a, 1.5, None)),
+        Box::new(|x| if x > 0.0 { x } else { 1.5 * libm::expm1(x) }),
+        ulps(5.0),
+    );
     with(
         "softplus",
         Box::new(|a| softplus(a, 2.0, 6.0, None)),
@@ -446,14 +457,34 @@ fn nan_wins_and_zeros_are_told_apart() {
             };
             agree("maximum", &maximum(&a, &b, None).unwrap(), of(f64::max).into_iter(), EXACT);
             agree("minimum", &minimum(&a, &b, None).unwrap(), of(f64::min).into_iter(), EXACT);
-            agree("relu", &relu(&a, None).unwrap(), numbers(&a).into_iter().map(|x| x * (x > 0.0 || x.is_nan()) as u8 as f64), EXACT);
+            agree(
+                "relu",
+                &relu(&a, None).unwrap(),
+                numbers(&a).into_iter().map(|x| x * (x > 0.0 || x.is_nan()) as u8 as f64),
+                EXACT,
+            );
             agree("isnan", &isnan(&a, None).unwrap(), numbers(&a).iter().map(|x| x.is_nan() as u8 as f64), EXACT);
             agree("isinf", &isinf(&a, None).unwrap(), numbers(&a).iter().map(|x| x.is_infinite() as u8 as f64), EXACT);
-            agree("isfinite", &isfinite(&a, None).unwrap(), numbers(&a).iter().map(|x| x.is_finite() as u8 as f64), EXACT);
-            agree("sign", &sign(&a, None).unwrap(), numbers(&a).iter().map(|&x| if x > 0.0 { 1.0 } else { 0.0 }), EXACT);
+            agree(
+                "isfinite",
+                &isfinite(&a, None).unwrap(),
+                numbers(&a).iter().map(|x| x.is_finite() as u8 as f64),
+                EXACT,
+            );
+            agree(
+                "sign",
+                &sign(&a, None).unwrap(),
+                numbers(&a).iter().map(|&x| if x > 0.0 { 1.0 } else { 0.0 }),
+                EXACT,
+            );
             let bound = Array::scalar(2.0f32).unwrap();
             let clipped = numbers(&a).into_iter().map(|x| if x.is_nan() { x } else { x.min(2.0) });
-            agree("clip", &clip(&a, Some(&Array::scalar(-2.0f32).unwrap()), Some(&bound), None).unwrap(), clipped, EXACT);
+            agree(
+                "clip",
+                &clip(&a, Some(&Array::scalar(-2.0f32).unwrap()), Some(&bound), None).unwrap(),
+                clipped,
+                EXACT,
+            );
         }
     });
 }

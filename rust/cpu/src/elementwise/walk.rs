@@ -35,6 +35,16 @@ pub(crate) trait Map<const P: usize>: Copy + Send + Sync {
     /// `n` elements can be read at each pointer, and written at the first; the first may be equal to another one of
     /// the same element size, and otherwise overlaps none.
     unsafe fn dense<S: Simd<Self::Lane>>(self, s: S, p: [*mut u8; P], n: usize);
+
+    /// [`dense`](Self::dense) with the instruction set in force. A loop that waits for memory anyway may be compiled
+    /// once, for the least of them.
+    ///
+    /// # Safety
+    /// As of [`dense`](Self::dense).
+    #[inline]
+    unsafe fn run(self, p: [*mut u8; P], n: usize) {
+        vectorize(Dense { map: self, p, n });
+    }
 }
 
 /// One dense stretch, compiled for each instruction set.
@@ -66,13 +76,15 @@ pub(crate) fn apply<M: Map<P>, const P: usize>(map: M, arrays: [&Array; P]) {
     }
     let shape = arrays[0].shape();
     if !arrays.iter().all(|a| a.is_contiguous() && (a.shape() == shape)) {
-        return walk(arrays, M::NS, &|p, n| vectorize(Dense { map, p, n }));
+        // SAFETY: the walk hands out stretches of the arrays, or of tiles.
+        return walk(arrays, M::NS, &|p, n| unsafe { map.run(p, n) });
     }
     let n = arrays[0].numel();
     let p = arrays.map(first);
     if n <= BLOCK {
         if n > 0 {
-            vectorize(Dense { map, p, n });
+            // SAFETY: the arrays are contiguous and have n elements each.
+            unsafe { map.run(p, n) };
         }
         return;
     }
@@ -80,8 +92,7 @@ pub(crate) fn apply<M: Map<P>, const P: usize>(map: M, arrays: [&Array; P]) {
     let p = p.map(SyncPtr::new);
     parallel::for_range(n, BLOCK, M::NS, |start, end| {
         // SAFETY: the stretch lies inside the arrays, which are contiguous and have n elements each.
-        let p = std::array::from_fn(|i| unsafe { p[i].get().add(start * M::SIZES[i]) });
-        vectorize(Dense { map, p, n: end - start });
+        unsafe { map.run(std::array::from_fn(|i| p[i].get().add(start * M::SIZES[i])), end - start) };
     });
 }
 
