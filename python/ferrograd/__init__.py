@@ -12,7 +12,8 @@ from .dtypes import (
 )  # fmt: skip
 from .functions import *  # noqa: F403
 from ._tensor import Tensor
-from . import nn, optim
+from . import nn, optim, random
+from .random import Generator, get_rng_state, initial_seed, manual_seed, seed, set_rng_state
 from .serialization import load, load_metadata, save
 
 bool = bool_

@@ -1,7 +1,8 @@
 """Random numbers from counters: a Generator, and the default one that `fg.manual_seed` sets.
 
-A generator's state is an int64 tensor [seed, counter]. A draw is a function of the two, and moves the counter on in place,
-so the same seed gives the same numbers for any number of threads and on any instruction set. They are not PyTorch's.
+A generator's state is an int64 tensor [seed, counter]. A draw is a function of the two, and moves the counter on in
+place, so the same seed gives the same numbers for any number of threads and on any instruction set. They are not
+PyTorch's.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class Generator:
         """Goes on where `get_state` was called."""
         new = np.asarray(new_state)
         if new.shape != (2,) or new.dtype != np.int64:
-            raise TypeError(f"set_state: new_state: expected int64 [seed, counter], got {new.dtype} of shape {new.shape}")
+            raise TypeError(f"set_state: new_state: expected int64 [seed, counter], got {new.dtype} {new.shape}")
         self._set(int(new[0]), int(new[1]))
         return self
 
