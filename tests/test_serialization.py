@@ -38,7 +38,8 @@ def test_layouts_and_sizes(path):
     x = fg.tensor(np.arange(24, dtype=np.float32).reshape(2, 3, 4))
     state = {
         "transposed": x.permute(2, 0, 1), "reversed": x[:, ::-1], "stepped": x[..., 1::2],
-        "expanded": x[:1, :1].expand(2, 3, 4), "empty": fg.zeros(0, 3), "scalar": fg.tensor(7), "array": np.arange(6).reshape(2, 3)[:, ::-1],
+        "expanded": x[:1, :1].expand(2, 3, 4), "empty": fg.zeros(0, 3), "scalar": fg.tensor(7),
+        "array": np.arange(6).reshape(2, 3)[:, ::-1],
     }  # fmt: skip
     fg.save(state, path)
     loaded = fg.load(path)

@@ -116,7 +116,7 @@ def _conv(
     stride = sizes(op, "stride", stride, spatial)
     dilation = sizes(op, "dilation", dilation, spatial)
     if isinstance(padding, str):
-        input, padding = _named_padding(op, input, weight, padding, stride, dilation, spatial)
+        padding = _named_padding(op, weight, padding, stride, dilation)
     else:
         padding = sizes(op, "padding", padding, spatial, 0)
     single = len(input.shape) == spatial + 1
@@ -132,23 +132,21 @@ def _conv(
         groups=groups,
         activation=activation,
     )
-    return functions.squeeze(y, 0) if single else y  # type: ignore[no-any-return]
+    return functions.squeeze(y, 0) if single else y
 
 
 def _named_padding(
-    op: str, input: Any, weight: Any, padding: str, stride: Any, dilation: Any, spatial: int
-) -> tuple[Any, tuple[int, ...]]:
+    op: str, weight: Any, padding: str, stride: tuple[int, ...], dilation: tuple[int, ...]
+) -> tuple[Any, ...]:
+    """'same' and 'valid' as numbers; where 'same' is odd, the end gets one more than the beginning."""
     if padding == "valid":
-        return input, (0,) * spatial
+        return (0,) * len(stride)
     if padding != "same":
         raise ValueError(f"{op}: padding: expected 'same', 'valid' or numbers, got {padding!r}")
     if any(s != 1 for s in stride):
         raise RuntimeError(f"{op}: padding: 'same' is not defined for a stride other than 1, got {stride}")
     totals = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    if any(t % 2 for t in totals):
-        # One more at the end than at the beginning.
-        input = pad(input, [n for t in reversed(totals) for n in (0, t % 2)])
-    return input, tuple(t // 2 for t in totals)
+    return tuple((t // 2, t - t // 2) for t in totals)
 
 
 def max_pool1d(
@@ -266,10 +264,10 @@ def _avg_pool(
     ceil_mode: bool,
     count_include_pad: bool,
     divisor_override: int | None,
-) -> Any:
+) -> Tensor:
     check_conv_input(op, input, spatial)
     kernel = sizes(op, "kernel_size", kernel_size, spatial)
-    return ops.avg_pool(
+    return ops.avg_pool(  # type: ignore[no-any-return]
         input,
         kernel_size=kernel,
         stride=kernel if stride is None else sizes(op, "stride", stride, spatial),

@@ -257,11 +257,11 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _channel_dropout("dropout3d", 3, input, p, training, inplace)
 
 
-def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool, inplace: bool) -> Any:
+def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool, inplace: bool) -> Tensor:
     check_probability(op, p)
     check_conv_input(op, input, spatial)
     if not training or p == 0.0:
-        return input
+        return input  # type: ignore[no-any-return]
 
     def drop(x: Any) -> Any:
         shape = (*x.shape[: len(x.shape) - spatial], *(1,) * spatial)
@@ -269,7 +269,7 @@ def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool
         ones = _core.backend.full(shape, 1, dtype_name(dtype))
         return ops.mul(x, ops.dropout(ones, random.default_generator.state, p=float(p))[0])
 
-    return _over(f"{op}_", input, inplace, drop)
+    return _over(f"{op}_", input, inplace, drop)  # type: ignore[no-any-return]
 
 
 def embedding(
