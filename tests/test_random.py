@@ -55,5 +55,5 @@ def test_wrong_arguments():
         fg.randint(5)
     with pytest.raises(ValueError, match="randint: low, high: expected low < high"):
         fg.randint(5, 5, (2,))
-    with pytest.raises(TypeError, match="rand: size: expected integers, got 1.5"):
+    with pytest.raises(TypeError, match=r"rand: size: expected integers, got 1.5"):
         fg.rand(1.5)
