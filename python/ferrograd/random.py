@@ -1,7 +1,8 @@
 """Random numbers from counters: a Generator, and the default one that `fg.manual_seed` sets.
 
-A generator's state is an int64 tensor [seed, counter]. A draw is a function of the two, and moves the counter on in place,
-so the same seed gives the same numbers for any number of threads and on any instruction set. They are not PyTorch's.
+A generator's state is an int64 tensor [seed, counter]. A draw is a function of the two, and moves the counter on in
+place, so the same seed gives the same numbers for any number of threads and on any instruction set. They are not
+PyTorch's.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ import numpy as np
 
 from . import _core
 from .autograd import no_grad
+from .creation import _shape as shape_of
+from .creation import get_default_dtype
+from .dtypes import dtype_name
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -48,7 +52,7 @@ class Generator:
         """Goes on where `get_state` was called."""
         new = np.asarray(new_state)
         if new.shape != (2,) or new.dtype != np.int64:
-            raise TypeError(f"set_state: new_state: expected int64 [seed, counter], got {new.dtype} of shape {new.shape}")
+            raise TypeError(f"set_state: new_state: expected int64 [seed, counter], got {new.dtype} {new.shape}")
         self._set(int(new[0]), int(new[1]))
         return self
 
@@ -118,3 +122,56 @@ def _fill(tensor: Any, name: str, a: float, b: float, generator: Generator | Non
         drawn = getattr(_core.backend, name)(state, tensor.shape, float(a), float(b), dtype)
         _core.backend.copy_(tensor, drawn)
     return tensor
+
+
+def _drawn(op: str, name: str, size: Any, a: Any, b: Any, generator: Any, dtype: Any, requires_grad: bool) -> Any:
+    kind = dtype_name(dtype or get_default_dtype())
+    if kind not in ("float32", "float64"):
+        raise _core.DTypeError(f"{op}: dtype: expected float32 or float64 (cast the result), got {kind}")
+    state = (generator or default_generator).state
+    result = getattr(_core.backend, name)(state, shape_of(op, size), float(a), float(b), kind)
+    return result.requires_grad_(requires_grad)
+
+
+def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Numbers uniform in [0, 1): `fg.rand(2, 3)` or `fg.rand((2, 3))`."""
+    return _drawn("rand", "uniform", size, 0.0, 1.0, generator, dtype, requires_grad)  # type: ignore[no-any-return]
+
+
+def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal numbers: `fg.randn(2, 3)` or `fg.randn((2, 3))`."""
+    return _drawn("randn", "normal", size, 0.0, 1.0, generator, dtype, requires_grad)  # type: ignore[no-any-return]
+
+
+def rand_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Numbers uniform in [0, 1) in the shape and dtype of `input`."""
+    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def randn_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+    """Standard normal numbers in the shape and dtype of `input`."""
+    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def randint(
+    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
+) -> Tensor:
+    """Integers uniform in [low, high): `fg.randint(10, (2, 3))` or `fg.randint(5, 10, (2, 3))`; int64."""
+    if size is None:
+        low, high, size = 0, low, high
+    if size is None:
+        raise TypeError("randint: size: expected a shape, got None")
+    state = (generator or default_generator).state
+    result = _core.backend.randint(state, shape_of("randint", (size,)), int(low), int(high))
+    return result if dtype is None else _core.backend.cast(result, dtype_name(dtype))  # type: ignore[no-any-return]
+
+
+def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+    """The numbers 0 to n - 1 in random order; int64."""
+    return _core.backend.randperm((generator or default_generator).state, n)  # type: ignore[no-any-return]
+
+
+def bernoulli(input: Any, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that stands in `input`, else 0."""
+    with no_grad():
+        return _core.backend.bernoulli(input, (generator or default_generator).state)  # type: ignore[no-any-return]

@@ -49,7 +49,11 @@ def layer(case: Layer) -> dict[str, np.ndarray]:
     if x.grad is not None:
         out["grad_in"] = array(x.grad)
     out |= {f"grad/{k}": array(p.grad) for k, p in module.named_parameters()}
-    out |= {f"after/{k}": array(v) for k, v in module.state_dict().items() if not np.array_equal(array(v), out[f"state/{k}"])}
+    out |= {
+        f"after/{k}": array(v)
+        for k, v in module.state_dict().items()
+        if not np.array_equal(array(v), out[f"state/{k}"])
+    }
     out["repr"] = np.array(repr(module))
     return out
 

@@ -61,7 +61,7 @@ def test_module_list():
     a, b, c = layers(3)
     box = nn.ModuleList([a])
     box += [b]
-    assert list(box + [c]) == [a, b, c]
+    assert list(box + [c]) == [a, b, c]  # noqa: RUF005
     assert type(box[:1]) is nn.ModuleList
     assert len(list(box.parameters())) == 4
     with pytest.raises(NotImplementedError, match="ModuleList: forward"):

@@ -123,7 +123,7 @@ def test_dropout_drops_its_share_and_follows_the_seed():
 def test_channel_dropout(layer, shape):
     fg.manual_seed(0)
     y = layer(0.5)(fg.ones(shape)).numpy().reshape(shape[0], shape[1], -1)
-    assert ((y == y[:, :, :1]).all()), "channels are dropped as a whole"
+    assert (y == y[:, :, :1]).all(), "channels are dropped as a whole"
     assert abs((y[:, :, 0] == 0).mean() - 0.5) < 5 * 0.5 / np.sqrt(2000)
     assert np.unique(y).tolist() == [0.0, 2.0]
 
@@ -149,16 +149,32 @@ def test_in_place_activations():
 
 
 ERRORS = [
-    (lambda: nn.Conv2d(3, 4, 3, groups=2), ValueError, r"Conv2d: in_channels: expected a multiple of groups \(2\), got 3"),
+    (
+        lambda: nn.Conv2d(3, 4, 3, groups=2),
+        ValueError,
+        r"Conv2d: in_channels: expected a multiple of groups \(2\), got 3",
+    ),
     (lambda: nn.Conv2d(4, 3, 3, groups=2), ValueError, "out_channels: expected a multiple of groups"),
     (lambda: nn.Conv2d(4, 4, 3, groups=0), ValueError, "groups: expected a positive number, got 0"),
     (lambda: nn.Conv2d(4, 4, 3, padding_mode="mirror"), ValueError, "padding_mode: expected one of"),
-    (lambda: nn.Conv2d(4, 4, 3, padding="some"), ValueError, "padding: expected 'same', 'valid' or numbers, got 'some'"),
-    (lambda: nn.Conv2d(4, 4, 3, padding="same", stride=2), ValueError, "'same' is not defined for a stride other than 1"),
+    (
+        lambda: nn.Conv2d(4, 4, 3, padding="some"),
+        ValueError,
+        "padding: expected 'same', 'valid' or numbers, got 'some'",
+    ),
+    (
+        lambda: nn.Conv2d(4, 4, 3, padding="same", stride=2),
+        ValueError,
+        "'same' is not defined for a stride other than 1",
+    ),
     (lambda: nn.Conv2d(4, 4, (3, 3, 3)), ValueError, r"kernel_size: expected an int or 2 of them, got \(3, 3, 3\)"),
     (lambda: nn.Conv2d(4, 4, 3, stride=0), ValueError, "stride: expected numbers of at least 1, got 0"),
     (lambda: nn.Conv2d(4, 4, 1.5), TypeError, "kernel_size: expected integers, got 1.5"),
-    (lambda: nn.Conv2d(1, 1, 1)(fg.ones(2, 3)), ValueError, r"conv2d: input: expected 3D .* or 4D .* got shape \(2, 3\)"),
+    (
+        lambda: nn.Conv2d(1, 1, 1)(fg.ones(2, 3)),
+        ValueError,
+        r"conv2d: input: expected 3D .* or 4D .* got shape \(2, 3\)",
+    ),
     (lambda: nn.MaxPool2d(2)(fg.ones(2, 3)), ValueError, "max_pool2d: input: expected 3D"),
     (lambda: nn.Dropout(1.5), ValueError, "Dropout: p: expected a probability between 0 and 1, got 1.5"),
     (lambda: nn.BatchNorm2d(3)(fg.ones(2, 3)), ValueError, r"BatchNorm2d: input: expected 4D input \(got 2D input\)"),
@@ -174,7 +190,11 @@ ERRORS = [
     (lambda: nn.LayerNorm(4)(fg.ones(2, 3)), ValueError, "layer_norm: "),
     (lambda: nn.Unflatten(1, (2, 2))(fg.ones(2, 3)), ValueError, "unflatten: sizes: "),
     (lambda: nn.Unflatten("a", (2, 2)), TypeError, "dim: expected an integer, got str"),
-    (lambda: nn.MSELoss(reduction="avg"), ValueError, "MSELoss: reduction: expected 'mean', 'sum' or 'none', got 'avg'"),
+    (
+        lambda: nn.MSELoss(reduction="avg"),
+        ValueError,
+        "MSELoss: reduction: expected 'mean', 'sum' or 'none', got 'avg'",
+    ),
 ]
 
 

@@ -54,7 +54,7 @@ def test_names():
     assert [n for n, _ in net.named_children()] == ["first", "inner"]
     assert [n for n, _ in net.named_parameters()] == ["first.factor", "inner.0.factor", "inner.1.factor"]
     assert [n for n, _ in net.named_parameters(recurse=False)] == []
-    assert [n for n, _ in net.named_parameters("net")][0] == "net.first.factor"
+    assert next(n for n, _ in net.named_parameters("net")) == "net.first.factor"
     assert [n for n, _ in net.named_buffers()] == ["first.offset", "inner.0.offset", "inner.1.offset"]
     assert len(list(net.parameters())) == 3
     assert len(list(net.buffers())) == 3
@@ -89,9 +89,9 @@ def test_get():
     assert net.get_buffer("first.offset") is net.first.offset
     with pytest.raises(AttributeError, match=r"has no attribute 'nothing' \(of 'inner.nothing'\)"):
         net.get_submodule("inner.nothing")
-    with pytest.raises(AttributeError, match="'count' .* is not an nn.Module"):
+    with pytest.raises(AttributeError, match=r"'count' .* is not an nn.Module"):
         net.get_submodule("count")
-    with pytest.raises(AttributeError, match="'offset' .* is not an nn.Parameter"):
+    with pytest.raises(AttributeError, match=r"'offset' .* is not an nn.Parameter"):
         net.get_parameter("first.offset")
 
 
@@ -128,7 +128,9 @@ def test_attributes_move_between_registers():
 
 def test_attributes_of_the_wrong_kind():
     m = Scale()
-    with pytest.raises(TypeError, match=r"cannot assign 'Tensor' as parameter 'factor' \(nn.Parameter or None expected\)"):
+    with pytest.raises(
+        TypeError, match=r"cannot assign 'Tensor' as parameter 'factor' \(nn.Parameter or None expected\)"
+    ):
         m.factor = fg.ones(3)
     with pytest.raises(TypeError, match="cannot assign 'float' as buffer 'offset'"):
         m.offset = 1.0
@@ -321,18 +323,10 @@ def test_a_hook_may_remove_itself():
 
 def test_repr():
     assert repr(Net()) == (
-        "Net(\n"
-        "  (first): Scale()\n"
-        "  (inner): ModuleList(\n"
-        "    (0): Scale()\n"
-        "    (1): Scale()\n"
-        "  )\n"
-        ")"
+        "Net(\n  (first): Scale()\n  (inner): ModuleList(\n    (0): Scale()\n    (1): Scale()\n  )\n)"
     )
     net = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
-    assert repr(net) == (
-        "Sequential(\n  (0): Linear(in_features=4, out_features=2, bias=True)\n  (1): ReLU()\n)"
-    )
+    assert repr(net) == ("Sequential(\n  (0): Linear(in_features=4, out_features=2, bias=True)\n  (1): ReLU()\n)")
 
 
 def test_parameter():

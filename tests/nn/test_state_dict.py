@@ -28,7 +28,7 @@ def test_values_share_memory_and_are_detached():
     assert m[0].bias[0].item() == 42.0
     kept = m.state_dict(keep_vars=True)
     assert kept["0.bias"] is m[0].bias
-    assert list(m.state_dict(prefix="net."))[0] == "net.0.weight"
+    assert next(iter(m.state_dict(prefix="net."))) == "net.0.weight"
 
 
 def test_round_trip():
@@ -82,7 +82,7 @@ def test_not_strict():
     assert "0.weight" in result.missing_keys
     assert result.unexpected_keys == ["x"]
     assert "missing_keys=[" in repr(result)
-    with pytest.raises(RuntimeError, match="size mismatch for 0.bias"):
+    with pytest.raises(RuntimeError, match=r"size mismatch for 0.bias"):
         m.load_state_dict({"0.bias": fg.zeros(4)}, strict=False)
 
 

@@ -45,9 +45,7 @@ def mse_loss(input: Any, target: Any, *, weight: Any = None, reduction: str = "m
     return _weighted_mean(ops.mul(difference, difference), weight, reduction)
 
 
-def huber_loss(
-    input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None
-) -> Tensor:
+def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """(x - y)² / 2 where |x - y| < delta, else delta · (|x - y| - delta / 2); reduced."""
     if delta <= 0:
         raise ValueError(f"huber_loss: delta: expected a number above 0, got {delta}")
@@ -70,11 +68,11 @@ def smooth_l1_loss(input: Any, target: Any, *, reduction: str = "mean", beta: fl
     return _reduce(ops.where(ops.lt(distance, beta), near, ops.sub(distance, 0.5 * beta)), reduction)  # type: ignore[no-any-return]
 
 
-def _weighted_mean(loss: Any, weight: Any, reduction: str) -> Any:
+def _weighted_mean(loss: Any, weight: Any, reduction: str) -> Tensor:
     if weight is None or reduction != "mean":
-        return _reduce(_weighted(loss, weight), reduction)
+        return _reduce(_weighted(loss, weight), reduction)  # type: ignore[no-any-return]
     total = ops.sum(ops.mul(loss, weight), dim=(), keepdim=False)
-    return ops.div(total, ops.sum(ops.expand(weight, shape=loss.shape), dim=(), keepdim=False))
+    return ops.div(total, ops.sum(ops.expand(weight, shape=loss.shape), dim=(), keepdim=False))  # type: ignore[no-any-return]
 
 
 def binary_cross_entropy(input: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Tensor:
@@ -176,7 +174,7 @@ def cross_entropy(
 
 
 def _is_float(x: Any) -> bool:
-    return x._dtype.startswith("float") if isinstance(x, _core.TensorBase) else x.dtype.kind == "f"
+    return bool(x._dtype.startswith("float") if isinstance(x, _core.TensorBase) else x.dtype.kind == "f")
 
 
 def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:

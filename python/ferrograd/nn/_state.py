@@ -1,4 +1,4 @@
-"""Loading a module's state: first everything is compared, then everything is copied, so that a failure changes nothing."""
+"""Loading a module's state: everything is compared before anything is copied, so that a failure changes nothing."""
 
 from __future__ import annotations
 
@@ -37,10 +37,8 @@ class IncompatibleKeys(_Keys):
 def own_state(module: Module) -> dict[str, Any]:
     """A module's own parameters and persistent buffers by name, without its children's."""
     state = {name: p for name, p in module._parameters.items() if p is not None}
-    for name, buffer in module._buffers.items():
-        if buffer is not None and name not in module._non_persistent_buffers_set:
-            state[name] = buffer
-    return state
+    hidden = module._non_persistent_buffers_set
+    return state | {name: b for name, b in module._buffers.items() if b is not None and name not in hidden}
 
 
 def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bool) -> IncompatibleKeys:
@@ -73,9 +71,7 @@ def load(module: Module, state_dict: Mapping[str, Any], strict: bool, assign: bo
         else:
             values[key] = value
     if errors:
-        raise RuntimeError(
-            f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors)
-        )
+        raise RuntimeError(f"Error(s) in loading state_dict for {type(module).__name__}:\n\t" + "\n\t".join(errors))
     if assign:
         _assign(places, values)
     else:

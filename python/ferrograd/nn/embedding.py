@@ -95,9 +95,7 @@ class Embedding(Module):
 
     def forward(self, input: Any) -> Any:
         """The vectors of the indices."""
-        return F.embedding(
-            input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq
-        )
+        return F.embedding(input, self.weight, self.padding_idx, self.max_norm, self.norm_type, self.scale_grad_by_freq)
 
     def extra_repr(self) -> str:
         """The sizes, and what is not the default."""

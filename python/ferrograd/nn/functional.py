@@ -17,7 +17,7 @@ from ..autograd import is_grad_enabled, no_grad
 from ..dtypes import dtype_name
 from ..functions._method import rebind
 from ..functions.shape import normalize_dim
-from ._check import check_approximate, check_conv_input, check_padding_idx, check_probability, sizes
+from ._check import check_approximate, check_conv_input, check_padding_idx, check_probability
 from ._loss_functions import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,
@@ -27,6 +27,18 @@ from ._loss_functions import (
     mse_loss,
     nll_loss,
     smooth_l1_loss,
+)
+from ._window_functions import (
+    avg_pool1d,
+    avg_pool2d,
+    avg_pool3d,
+    conv1d,
+    conv2d,
+    conv3d,
+    max_pool1d,
+    max_pool2d,
+    max_pool3d,
+    pad,
 )
 
 if TYPE_CHECKING:
@@ -40,153 +52,10 @@ __all__ = [
     "smooth_l1_loss", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
-# -- linear maps and convolutions --------------------------------------------------------------------------------------
-
 
 def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Tensor:
     """x Wᵀ + b: x (*, in), weight (out, in), bias (out), result (*, out)."""
     return ops.linear(input, weight, bias, activation=activation)  # type: ignore[no-any-return]
-
-
-def conv1d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    *,
-    activation: str | None = None,
-) -> Tensor:
-    """Cross-correlation: x (N, C, L) or (C, L), weight (out, C / groups, K), bias (out)."""
-    return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups, activation)
-
-
-def conv2d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    *,
-    activation: str | None = None,
-) -> Tensor:
-    """Cross-correlation: x (N, C, H, W) or (C, H, W), weight (out, C / groups, KH, KW), bias (out)."""
-    return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups, activation)
-
-
-def conv3d(
-    input: Any,
-    weight: Any,
-    bias: Any = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    *,
-    activation: str | None = None,
-) -> Tensor:
-    """Cross-correlation: x (N, C, D, H, W) or (C, D, H, W), weight (out, C / groups, KD, KH, KW), bias (out)."""
-    return _conv("conv3d", 3, input, weight, bias, stride, padding, dilation, groups, activation)
-
-
-def _conv(
-    op: str,
-    spatial: int,
-    input: Any,
-    weight: Any,
-    bias: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    groups: int,
-    activation: str | None,
-) -> Any:
-    check_conv_input(op, input, spatial)
-    stride = sizes(op, "stride", stride, spatial)
-    dilation = sizes(op, "dilation", dilation, spatial)
-    if isinstance(padding, str):
-        input, padding = _named_padding(op, input, weight, padding, stride, dilation, spatial)
-    else:
-        padding = sizes(op, "padding", padding, spatial, 0)
-    single = len(input.shape) == spatial + 1
-    if single:
-        input = functions.unsqueeze(input, 0)
-    y = ops.conv(
-        input,
-        weight,
-        bias,
-        stride=stride,
-        padding=padding,
-        dilation=dilation,
-        groups=groups,
-        activation=activation,
-    )
-    return functions.squeeze(y, 0) if single else y
-
-
-def _named_padding(
-    op: str, input: Any, weight: Any, padding: str, stride: Any, dilation: Any, spatial: int
-) -> tuple[Any, tuple[int, ...]]:
-    if padding == "valid":
-        return input, (0,) * spatial
-    if padding != "same":
-        raise ValueError(f"{op}: padding: expected 'same', 'valid' or numbers, got {padding!r}")
-    if any(s != 1 for s in stride):
-        raise RuntimeError(f"{op}: padding: 'same' is not defined for a stride other than 1, got {stride}")
-    totals = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-    if any(t % 2 for t in totals):
-        # One more at the end than at the beginning.
-        input = pad(input, [n for t in reversed(totals) for n in (0, t % 2)])
-    return input, tuple(t // 2 for t in totals)
-
-
-# -- padding and shapes ------------------------------------------------------------------------------------------------
-
-
-def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
-    """The input with elements added around it.
-
-    Args:
-        input: x of any shape.
-        pad: how many, in pairs (before, after), the last dimension first; negative numbers take away ('constant').
-        mode: 'constant', 'reflect' (mirrored without the edge), 'replicate' (the edge), 'circular' (from the other side).
-        value: what is added in the mode 'constant'; default 0.
-    """
-    shape = tuple(input.shape)
-    counts = [p.__index__() for p in pad]
-    if len(counts) % 2:
-        raise ValueError(f"pad: pad: expected pairs (before, after), got {len(counts)} numbers")
-    if len(counts) // 2 > len(shape):
-        raise ValueError(f"pad: pad: expected at most {len(shape)} pairs for shape {shape}, got {len(counts) // 2}")
-    pairs = [(0, 0)] * (len(shape) - len(counts) // 2)
-    pairs += [(counts[k], counts[k + 1]) for k in range(len(counts) - 2, -1, -2)]
-    if mode == "constant":
-        return ops.pad(input, padding=tuple(pairs), value=0.0 if value is None else value)  # type: ignore[no-any-return]
-    if mode not in ("reflect", "replicate", "circular"):
-        raise ValueError(f"pad: mode: expected 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
-    if value is not None:
-        raise ValueError(f"pad: value: expected None for the mode {mode!r}, got {value}")
-    for dim, (before, after) in enumerate(pairs):
-        if before or after:
-            index = (slice(None),) * dim + (_places(mode, shape[dim], before, after),)
-            input = functions.getitem(input, index)
-    return input  # type: ignore[no-any-return]
-
-
-def _places(mode: str, size: int, before: int, after: int) -> Any:
-    """Which element of a dimension stands at each place of the padded one."""
-    most = {"reflect": size - 1, "replicate": None if size else 0, "circular": size}[mode]
-    if min(before, after) < 0 or (most is not None and max(before, after) > most):
-        raise _core.ShapeError(
-            f"pad: pad: expected 0 to {'any number' if most is None else most} elements for a dimension of size {size} "
-            f"in the mode {mode!r}, got ({before}, {after})"
-        )
-    numpy_mode = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}[mode]
-    return np.pad(np.arange(size), (before, after), mode=numpy_mode)  # type: ignore[call-overload]
 
 
 def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
@@ -203,138 +72,6 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
             f"one_hot: tensor: expected indices from 0 to {num_classes - 1}, got {index.min()} to {index.max()}"
         )
     return functions.as_tensor((index[..., None] == np.arange(num_classes)).astype(np.int64))
-
-
-# -- pooling -----------------------------------------------------------------------------------------------------------
-
-
-def max_pool1d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest element of each window of (N, C, L) or (C, L)."""
-    return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool2d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest element of each window of (N, C, H, W) or (C, H, W)."""
-    return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def max_pool3d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
-    """The largest element of each window of (N, C, D, H, W) or (C, D, H, W)."""
-    return _max_pool("max_pool3d", 3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
-
-
-def _max_pool(
-    op: str,
-    spatial: int,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil_mode: bool,
-    return_indices: bool,
-) -> Any:
-    check_conv_input(op, input, spatial)
-    kernel = sizes(op, "kernel_size", kernel_size, spatial)
-    result, indices = ops.max_pool(
-        input,
-        kernel_size=kernel,
-        stride=kernel if stride is None else sizes(op, "stride", stride, spatial),
-        padding=sizes(op, "padding", padding, spatial, 0),
-        dilation=sizes(op, "dilation", dilation, spatial),
-        ceil_mode=ceil_mode,
-    )
-    return (result, indices) if return_indices else result
-
-
-def avg_pool1d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-) -> Tensor:
-    """The mean of each window of (N, C, L) or (C, L)."""
-    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
-
-
-def avg_pool2d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window of (N, C, H, W) or (C, H, W)."""
-    return _avg_pool(
-        "avg_pool2d", 2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-def avg_pool3d(
-    input: Any,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
-    """The mean of each window of (N, C, D, H, W) or (C, D, H, W)."""
-    return _avg_pool(
-        "avg_pool3d", 3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
-
-
-def _avg_pool(
-    op: str,
-    spatial: int,
-    input: Any,
-    kernel_size: Any,
-    stride: Any,
-    padding: Any,
-    ceil_mode: bool,
-    count_include_pad: bool,
-    divisor_override: int | None,
-) -> Any:
-    check_conv_input(op, input, spatial)
-    kernel = sizes(op, "kernel_size", kernel_size, spatial)
-    return ops.avg_pool(
-        input,
-        kernel_size=kernel,
-        stride=kernel if stride is None else sizes(op, "stride", stride, spatial),
-        padding=sizes(op, "padding", padding, spatial, 0),
-        ceil_mode=ceil_mode,
-        count_include_pad=count_include_pad,
-        divisor_override=divisor_override,
-    )
 
 
 # -- activations -------------------------------------------------------------------------------------------------------
@@ -441,9 +178,7 @@ def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> T
     return ops.div(input, ops.clip(norm, float(eps), None))  # type: ignore[no-any-return]
 
 
-def layer_norm(
-    input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5
-) -> Tensor:
+def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / √(var + eps) · weight + bias over the last dimensions, whose sizes are `normalized_shape`."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     return ops.layer_norm(input, weight, bias, normalized_shape=shape, eps=eps)[0]  # type: ignore[no-any-return]
@@ -472,9 +207,7 @@ def batch_norm(
             raise ValueError(
                 f"batch_norm: input: expected more than 1 value per channel when training, got input size {shape}"
             )
-        y = ops.batch_norm(
-            input, weight, bias, running_mean, running_var, momentum, eps=eps, activation=fused
-        )[0]
+        y = ops.batch_norm(input, weight, bias, running_mean, running_var, momentum, eps=eps, activation=fused)[0]
     else:
         if running_mean is None or running_var is None:
             raise RuntimeError("batch_norm: expected running_mean and running_var in evaluation mode, got None")
@@ -524,11 +257,11 @@ def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool =
     return _channel_dropout("dropout3d", 3, input, p, training, inplace)
 
 
-def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool, inplace: bool) -> Any:
+def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool, inplace: bool) -> Tensor:
     check_probability(op, p)
     check_conv_input(op, input, spatial)
     if not training or p == 0.0:
-        return input
+        return input  # type: ignore[no-any-return]
 
     def drop(x: Any) -> Any:
         shape = (*x.shape[: len(x.shape) - spatial], *(1,) * spatial)
@@ -536,7 +269,7 @@ def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool
         ones = _core.backend.full(shape, 1, dtype_name(dtype))
         return ops.mul(x, ops.dropout(ones, random.default_generator.state, p=float(p))[0])
 
-    return _over(f"{op}_", input, inplace, drop)
+    return _over(f"{op}_", input, inplace, drop)  # type: ignore[no-any-return]
 
 
 def embedding(
@@ -555,7 +288,8 @@ def embedding(
     if scale_grad_by_freq and y.requires_grad:
         _, inverse, counts = np.unique(np.asarray(input), return_inverse=True, return_counts=True)
         share = (1.0 / counts[inverse.reshape(input.shape)])[..., None]
-        y.register_hook(lambda g, share=_core.from_numpy(share.astype(y._dtype)): ops.mul(g, share))
+        share = _core.from_numpy(share.astype(y._dtype))
+        y.register_hook(lambda g: ops.mul(g, share))
     return y  # type: ignore[no-any-return]
 
 

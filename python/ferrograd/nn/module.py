@@ -199,7 +199,8 @@ class Module:
         if param is not None:
             if not isinstance(param, Parameter):
                 raise TypeError(
-                    f"cannot assign '{type(param).__name__}' object to parameter '{name}' (nn.Parameter or None required)"
+                    f"cannot assign '{type(param).__name__}' object to parameter '{name}' "
+                    "(nn.Parameter or None required)"
                 )
             if not param.is_leaf:
                 raise ValueError(
@@ -307,7 +308,9 @@ class Module:
         for name in target.split(".") if target else ():
             child = getattr(module, name, None)
             if child is None:
-                raise AttributeError(f"get_submodule: {type(module).__name__} has no attribute '{name}' (of '{target}')")
+                raise AttributeError(
+                    f"get_submodule: {type(module).__name__} has no attribute '{name}' (of '{target}')"
+                )
             if not isinstance(child, Module):
                 raise AttributeError(f"get_submodule: '{name}' (of '{target}') is not an nn.Module")
             module = child
@@ -315,11 +318,11 @@ class Module:
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as 'features.3.weight'."""
-        return self._get(target, "_parameters", "an nn.Parameter")
+        return self._get(target, "_parameters", "an nn.Parameter")  # type: ignore[no-any-return]
 
     def get_buffer(self, target: str) -> Tensor:
         """The buffer at a path such as 'features.3.running_mean'."""
-        return self._get(target, "_buffers", "a buffer")
+        return self._get(target, "_buffers", "a buffer")  # type: ignore[no-any-return]
 
     def _get(self, target: str, kind: str, what: str) -> Any:
         path, _, name = target.rpartition(".")
@@ -396,9 +399,7 @@ class Module:
         for a in args:
             if isinstance(a, Tensor):
                 dtype = a.dtype
-            elif isinstance(a, str) and a not in BY_NAME:
-                device = a
-            elif isinstance(a, _device):
+            elif isinstance(a, _device) or (isinstance(a, str) and a not in BY_NAME):
                 device = a
             elif not isinstance(a, bool):
                 dtype = a

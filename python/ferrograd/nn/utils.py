@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
@@ -21,21 +22,15 @@ def _with_grad(parameters: Any) -> list[Any]:
 
 def get_total_norm(tensors: Iterable[Any], norm_type: float = 2.0, error_if_nonfinite: bool = False) -> Tensor:
     """The p-norm of all tensors' elements together."""
-    p = float(norm_type)
-    norms = []
+    p, tensors = float(norm_type), list(tensors)
+    if not tensors:
+        return zeros(())
     with no_grad():
-        for g in tensors:
-            magnitude = ops.abs(g)
-            if math.isinf(p):
-                norms.append(ops.amax(magnitude, dim=(), keepdim=False))
-            else:
-                norms.append(ops.sum(ops.pow(magnitude, p), dim=(), keepdim=False))
-        if not norms:
-            return zeros(())
-        total = norms[0]
-        for norm in norms[1:]:
-            total = ops.maximum(total, norm) if math.isinf(p) else ops.add(total, norm)
-        total = total if math.isinf(p) else ops.pow(total, 1.0 / p)
+        if p in (1.0, 2.0, math.inf):
+            total = _core.backend.grad_norm(tensors, p)
+        else:
+            powers = [ops.sum(ops.pow(ops.abs(g), p), dim=(), keepdim=False) for g in tensors]
+            total = ops.pow(functools.reduce(ops.add, powers), 1.0 / p)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"the total norm of order {p} of the gradients is {total.item()}, so they cannot be clipped; "
@@ -57,8 +52,8 @@ def clip_grad_norm_(
     with no_grad():
         # As in PyTorch: the 1e-6 keeps the division defined, the minimum leaves small gradients as they are.
         scale = ops.minimum(ops.div(float(max_norm), ops.add(total, 1e-6)), 1.0)
-        for g in grads:
-            _core.backend.mul(g, scale, g)
+        if grads:
+            _core.backend.scale_grads(grads, scale)
     return total
 
 

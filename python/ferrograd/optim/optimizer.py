@@ -32,7 +32,9 @@ class Optimizer:
         self.state: dict[Any, dict[str, Any]] = {}
         self.param_groups: list[dict[str, Any]] = []
         if isinstance(params, _core.TensorBase):
-            raise TypeError(f"params: expected parameters or dicts of them, got a single {type(params).__name__}; use [p]")
+            raise TypeError(
+                f"params: expected parameters or dicts of them, got a single {type(params).__name__}: use [p]"
+            )
         if isinstance(params, Mapping):
             raise TypeError("params: expected an iterable of parameters or of dicts, got a single dict; use [group]")
         groups = list(params)
@@ -56,7 +58,9 @@ class Optimizer:
             param_group = {**param_group, "param_names": names}
         for p in parameters:
             if not isinstance(p, _core.TensorBase):
-                raise TypeError(f"params: an optimizer can only optimize Tensors, but one of them is {type(p).__name__}")
+                raise TypeError(
+                    f"params: an optimizer can only optimize Tensors, but one of them is {type(p).__name__}"
+                )
             if not p.is_leaf:
                 raise ValueError("params: can't optimize a non-leaf Tensor: it is the result of an op")
         group = {**self.defaults, **param_group, "params": parameters}

@@ -56,8 +56,10 @@ class SGD(Optimizer):
     def _check(self, group: dict[str, Any]) -> None:
         at_least_zero("SGD", group, "lr", "momentum", "weight_decay")
         if group["nesterov"] and (group["momentum"] <= 0 or group["dampening"] != 0):
-            raise ValueError("SGD: nesterov: expected a momentum above 0 and no dampening, "
-                             f"got momentum {group['momentum']} and dampening {group['dampening']}")  # fmt: skip
+            raise ValueError(
+                "SGD: nesterov: expected a momentum above 0 and no dampening, "
+                f"got momentum {group['momentum']} and dampening {group['dampening']}"
+            )
 
     def _step_group(self, group: dict[str, Any], params: list[Any], grads: list[Any]) -> None:
         buffers, steps = [], []
@@ -95,4 +97,4 @@ class SGD(Optimizer):
 
 def _no_differentiable(optimizer: str, differentiable: bool) -> None:
     if differentiable:
-        raise ValueError(f"{optimizer}: differentiable: expected False: a step is one kernel and not recorded, got True")
+        raise ValueError(f"{optimizer}: differentiable: expected False (a step is one kernel, not recorded), got True")
