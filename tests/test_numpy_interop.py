@@ -294,7 +294,7 @@ CALLS: dict[str, Any] = {
     "clip": lambda x: [np.clip(x, 1, 3), np.clip(x, None, 2), np.clip(x, min=2)],
     "concatenate": lambda x: [np.concatenate([x, np.ones((1, 3), np.float32)]), np.concatenate((x, x), axis=None)],
     "copy": lambda x: [np.copy(x)],
-    "dot": lambda x: [np.dot(x, x.T), np.dot(x, 2), np.dot(x, x[0])],
+    "dot": lambda x: [np.dot(x, x.T), np.dot(x, np.float32(2)), np.dot(x, x[0])],
     "empty_like": lambda x: [np.empty_like(x) * 0],
     "expand_dims": lambda x: [np.expand_dims(x, 1), np.expand_dims(x, (0, -1))],
     "full_like": lambda x: [np.full_like(x, 7)],

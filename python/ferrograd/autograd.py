@@ -288,6 +288,15 @@ def _accumulate(leaf: Any, g: Any, owned: bool, create_graph: bool) -> None:
         _core.backend.add(before, g, before)
 
 
+def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
+    """Where the walk begins: each output's place in the graph, and its gradient."""
+    gradients = given if isinstance(given, (list, tuple)) else [given] * len(outputs)
+    if len(gradients) != len(outputs):
+        raise RuntimeError(f"backward: gradients: expected one for each of {len(outputs)} outputs, got {len(gradients)}")
+    checked = [_root_gradient(y, g, k) for k, (y, g) in enumerate(zip(outputs, gradients, strict=True))]
+    return [(_edge(y), g) for y, g in zip(outputs, checked, strict=True)]
+
+
 def _root_gradient(output: Any, g: Any, index: int) -> Any:
     if not isinstance(output, _core.TensorBase):
         raise TypeError(f"backward: outputs[{index}]: expected a Tensor, got {type(output).__name__}")
@@ -342,8 +351,7 @@ def backward(
         RuntimeError: where no graph leads to an output, one was freed already, or a saved value was changed in place.
     """
     outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
-    given = gradients if isinstance(gradients, (list, tuple)) else [gradients] * len(outputs)
-    roots = [(_edge(y), _root_gradient(y, g, k)) for k, (y, g) in enumerate(zip(outputs, given, strict=True))]
+    roots = _roots(outputs, gradients)
     retain_graph = create_graph if retain_graph is None else retain_graph
 
     def on_leaf(leaves: dict[int, list[Any]]) -> None:
@@ -387,8 +395,7 @@ def grad(
     """
     outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
     wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
-    given = grad_outputs if isinstance(grad_outputs, (list, tuple)) else [grad_outputs] * len(outputs)
-    roots = [(_edge(y), _root_gradient(y, g, k)) for k, (y, g) in enumerate(zip(outputs, given, strict=True))]
+    roots = _roots(outputs, grad_outputs)
     for k, x in enumerate(wanted):
         if not isinstance(x, _core.TensorBase) or not x.requires_grad:
             raise RuntimeError(f"grad: inputs[{k}]: expected a Tensor that requires grad")

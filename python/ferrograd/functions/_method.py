@@ -51,6 +51,8 @@ def rebind(name: str, target: Any, result: Any) -> Any:
     """Writes the result of a recorded op into the memory of `target`, which takes its place in the graph."""
     if result.shape != target.shape:
         raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
+    node = autograd._target(result._node)
+    node.saved = tuple(s.apart(target) if type(s) is _core.Saved else s for s in node.saved)
     _core.backend.copy_(target, result, True, name)
     if target.retains_grad:
         autograd.forget_grad(target)

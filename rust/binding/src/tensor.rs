@@ -15,7 +15,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyFloat, PyInt, PyTuple, PyType};
 use smallvec::SmallVec;
 
-use crate::{dlpack, modes, numpy as np};
+use crate::{dlpack, error, modes, numpy as np};
 
 #[pyclass(subclass, weakref, module = "ferrograd._core")]
 pub struct TensorBase {
@@ -416,6 +416,19 @@ impl Saved {
             (None, None) => None,
         };
         wrap(py, contents)
+    }
+
+    /// The saved value in memory that `target` does not show, for an in-place op that is about to write there.
+    fn apart<'py>(slf: &Bound<'py, Self>, target: &Bound<'py, TensorBase>) -> PyResult<Bound<'py, Self>> {
+        let py = slf.py();
+        let saved = slf.get();
+        if !saved.array.overlaps(&target.borrow().array) {
+            return Ok(slf.clone());
+        }
+        let array = error::call(py, saved.array.numel(), || ferrograd_cpu::contiguous(&saved.array))?;
+        let version = array.buffer().version();
+        let edge = saved.edge.as_ref().map(|e| e.clone_ref(py));
+        Bound::new(py, Saved { array, version, edge, result: saved.result, requires_grad: saved.requires_grad })
     }
 
     /// A fingerprint of the bytes, for anomaly detection.
