@@ -9,6 +9,7 @@ from ._method import install
 from .arithmetic import *  # noqa: F403
 from .comparison import *  # noqa: F403
 from .elementary import *  # noqa: F403
+from .indexing import *  # noqa: F403
 from .linalg import *  # noqa: F403
 from .reduction import *  # noqa: F403
 from .shape import *  # noqa: F403

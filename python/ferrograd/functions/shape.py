@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, autograd, ops
+from ._items import advanced_getitem, advanced_setitem, write_advanced
 from ._method import method, rebind
 
 if TYPE_CHECKING:
@@ -208,7 +209,7 @@ def getitem(input: Any, index: Any) -> Tensor:
     """`input[index]`: a view for integers, slices, None and `...`; a copy for arrays of indices or booleans."""
     items, arrays = _as_index(index)
     if arrays:
-        return ops.advanced_getitem(input, items)  # type: ignore[no-any-return]
+        return advanced_getitem(input, items)
     return ops.getitem(input, index=items)  # type: ignore[no-any-return]
 
 
@@ -221,10 +222,10 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     )
     if recorded:
         _core.before_write("setitem", self, True)
-        changed = ops.advanced_setitem(self, items, value) if arrays else ops.setitem(self, value, index=items)
+        changed = advanced_setitem(self, items, value) if arrays else ops.setitem(self, value, index=items)
         rebind("setitem", self, changed)
     elif arrays:
-        _core.backend.copy_(self, ops.advanced_setitem(self, items, value))
+        write_advanced(self, items, value)
     else:
         place = _core.backend.getitem(self, items)
         _core.before_write("setitem", self, False)

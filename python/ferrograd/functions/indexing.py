@@ -1,0 +1,146 @@
+"""Indexing by arrays, and joining."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import _core, ops
+from ..creation import as_tensor
+from ._items import advanced_getitem
+from ._method import method
+from .shape import normalize_dim
+
+if TYPE_CHECKING:
+    from .._tensor import Tensor
+
+_ALL = slice(None)
+
+
+@method()
+def gather(input: Any, dim: int, index: Any) -> Tensor:
+    """y[…, i, …] = input[…, index[…, i, …], …] along `dim`, in the shape of `index`."""
+    return ops.gather(input, index, dim=dim)  # type: ignore[no-any-return]
+
+
+@method()
+def scatter(input: Any, dim: int, index: Any, src: Any) -> Tensor:
+    """A copy of `input` with y[…, index[…, i, …], …] = src[…, i, …] along `dim`; `src` may be a number."""
+    return ops.scatter(input, index, src, dim=dim)  # type: ignore[no-any-return]
+
+
+@method()
+def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
+    """A copy of `input` with y[…, index[…, i, …], …] += src[…, i, …] along `dim`."""
+    return ops.scatter_add(input, index, src, dim=dim)  # type: ignore[no-any-return]
+
+
+@method()
+def index_select(input: Any, dim: int, index: Any) -> Tensor:
+    """The places `index`, a vector of integers, of dimension `dim`."""
+    if len(index.shape) > 1:
+        raise IndexError(f"index_select: index: expected a vector, got shape {tuple(index.shape)}")
+    d = normalize_dim("index_select", dim, len(input.shape))
+    return ops.index_get(input, ops.reshape(index, shape=(-1,)), dims=(d,))  # type: ignore[no-any-return]
+
+
+@method()
+def masked_select(input: Any, mask: Any) -> Tensor:
+    """The elements of `input` where `mask`, of a shape that broadcasts with it, is true: a vector."""
+    shape = np.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
+    input, mask = (ops.expand(x, shape=shape) for x in (input, as_tensor(mask)))
+    return advanced_getitem(input, (mask,))
+
+
+@method()
+def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
+    """The places of the elements that are not zero: (n, ndim) of int64, or a tuple of ndim vectors."""
+    places = ops.nonzero(input)
+    return tuple(ops.getitem(places, index=(_ALL, k)) for k in range(places.shape[1])) if as_tuple else places
+
+
+@method()
+def argwhere(input: Any) -> Tensor:
+    """As `nonzero`."""
+    return ops.nonzero(input)  # type: ignore[no-any-return]
+
+
+def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """The tensors one after the other along `dim`."""
+    return ops.concatenate(*tensors, dim=dim if axis is None else axis)  # type: ignore[no-any-return]
+
+
+concatenate = concat = cat
+
+
+def stack(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
+    """The tensors along a new dimension at `dim`."""
+    return ops.stack(*tensors, dim=dim if axis is None else axis)  # type: ignore[no-any-return]
+
+
+@method()
+def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of a dimension, views: of one size (the last may be smaller), or of the sizes given."""
+    d = normalize_dim("split", dim, len(tensor.shape))
+    size = tensor.shape[d]
+    if isinstance(split_size_or_sections, int):
+        step = split_size_or_sections
+        if step < 0 or (step == 0 and size > 0):
+            raise RuntimeError(f"split: split_size: expected a number above 0, got {step}")
+        sections = [min(step, size - at) for at in range(0, size, step)] if size else [0]
+    else:
+        sections = list(split_size_or_sections)
+        if sum(sections) != size or min(sections, default=0) < 0:
+            raise RuntimeError(f"split: sections: expected sizes of {size} in all, as dimension {d} has, got {sections}")
+    pieces, at = [], 0
+    for n in sections:
+        pieces.append(ops.getitem(tensor, index=(_ALL,) * d + (slice(at, at + n),)))
+        at += n
+    return tuple(pieces)
+
+
+@method()
+def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+    """A dimension in at most `chunks` pieces of one size (the last may be smaller), views."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk: chunks: expected a number above 0, got {chunks}")
+    size = input.shape[normalize_dim("chunk", dim, len(input.shape))]
+    return split(input, max(1, -(-size // chunks)), dim)
+
+
+@method()
+def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """The indices of a dimension one by one, views without it."""
+    d = normalize_dim("unbind", dim, len(input.shape))
+    return tuple(ops.getitem(input, index=(_ALL,) * d + (k,)) for k in range(input.shape[d]))
+
+
+@method()
+def flip(input: Any, *dims: Any) -> Tensor:
+    """The dimensions in reverse order; a copy, as in PyTorch."""
+    wanted = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    index = [_ALL] * len(input.shape)
+    for dim in wanted:
+        index[normalize_dim("flip", dim, len(input.shape))] = slice(None, None, -1)
+    return ops.contiguous(ops.getitem(input, index=tuple(index)))  # type: ignore[no-any-return]
+
+
+@method()
+def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+    """Elements moved along dimensions by `shifts`, those at the end coming back at the beginning."""
+    if dims is None:
+        flat = ops.reshape(input, shape=(-1,))
+        return ops.reshape(roll(flat, shifts, 0), shape=tuple(input.shape))  # type: ignore[no-any-return]
+    shifts = [shifts] if isinstance(shifts, int) else list(shifts)
+    dims = [dims] if isinstance(dims, int) else list(dims)
+    if len(shifts) != len(dims):
+        raise RuntimeError(f"roll: dims: expected {len(shifts)} dimensions, one a shift, got {len(dims)}")
+    for shift, dim in zip(shifts, dims, strict=True):
+        d = normalize_dim("roll", dim, len(input.shape))
+        at = -shift % max(input.shape[d], 1)
+        lead = (_ALL,) * d
+        parts = (slice(at, None), slice(0, at))
+        input = ops.concatenate(*[ops.getitem(input, index=(*lead, part)) for part in parts], dim=d)
+    return input  # type: ignore[no-any-return]

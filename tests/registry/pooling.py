@@ -1,0 +1,225 @@
+"""Pooling, against windows gathered tap by tap."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+import ferrograd as fg
+
+from ._row import Arr, Bad, Row, Sample
+
+
+def _output_size(n, k, s, p, d, ceil):
+    out = (n + 2 * p - d * (k - 1) - 1 + (s - 1 if ceil else 0)) // s + 1
+    return out - 1 if ceil and (out - 1) * s >= n + p else out
+
+
+def _taps(shape, kernel_size, stride, padding, dilation, ceil_mode):
+    """For each tap: where it lies for each window (an index for each spatial dimension), and whether it is inside."""
+    sizes = shape[-len(kernel_size) :]
+    outs = [_output_size(*a, ceil_mode) for a in zip(sizes, kernel_size, stride, padding, dilation, strict=True)]
+    for tap in itertools.product(*map(range, kernel_size)):
+        at = [np.arange(o) * s + t * d - p for o, s, t, d, p in zip(outs, stride, tap, dilation, padding, strict=True)]
+        mask = np.ones((), bool)
+        for a, n in zip(at, sizes, strict=True):
+            mask = mask[..., None] & ((a >= 0) & (a < n))
+        yield np.ix_(*[np.clip(a, 0, n - 1) for a, n in zip(at, sizes, strict=True)]), mask
+
+
+def _max_pool(x, *, kernel_size, stride, padding, dilation, ceil_mode):
+    best, place = None, None
+    sizes = x.shape[-len(kernel_size) :]
+    for at, mask in _taps(x.shape, kernel_size, stride, padding, dilation, ceil_mode):
+        v = np.where(mask, x[(..., *at)], -np.inf)
+        flat = np.broadcast_to(np.ravel_multi_index(np.broadcast_arrays(*at), sizes), v.shape)
+        if best is None:
+            best, place = np.full(v.shape, -np.inf), np.zeros(v.shape, np.int64)
+        larger = v > best
+        best, place = np.where(larger, v, best), np.where(larger, flat, place)
+    return best, place
+
+
+def _max_pool_grad(g, indices, *, sizes):
+    lead = g.shape[: -len(sizes)]
+    out = np.zeros((int(np.prod(lead)), int(np.prod(sizes))))
+    rows = np.arange(len(out))[:, None]
+    np.add.at(out, (rows, indices.reshape(len(out), -1)), g.reshape(len(out), -1))
+    return out.reshape(*lead, *sizes)
+
+
+def _divisor(shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    if divisor_override is not None:
+        return float(divisor_override)
+    ones = (1,) * len(kernel_size)
+    if not count_include_pad:
+        return sum(mask.astype(float) for _, mask in _taps(shape, kernel_size, stride, padding, ones, ceil_mode))
+    parts = []
+    for n, k, s, p in zip(shape[-len(kernel_size) :], kernel_size, stride, padding, strict=True):
+        start = np.arange(_output_size(n, k, s, p, 1, ceil_mode)) * s - p
+        parts.append(np.minimum(start + k, n + p) - start)
+    out = np.ones(())
+    for part in parts:
+        out = out[..., None] * part
+    return out
+
+
+def _avg_pool(x, *, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    ones = (1,) * len(kernel_size)
+    taps = _taps(x.shape, kernel_size, stride, padding, ones, ceil_mode)
+    total = sum(np.where(mask, x[(..., *at)], 0.0) for at, mask in taps)
+    return total / _divisor(x.shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+
+
+def _avg_pool_grad(g, *, sizes, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    shape = (*g.shape[: -len(sizes)], *sizes)
+    out = np.zeros(shape)
+    g = g / _divisor(shape, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
+    for at, mask in _taps(shape, kernel_size, stride, padding, (1,) * len(sizes), ceil_mode):
+        np.add.at(out, (..., *at), np.where(mask, g, 0.0))
+    return out
+
+
+def _channels_last(op):
+    """The op on the same values with the channels innermost in memory."""
+
+    def call(x, *operands, **attributes):
+        n = len(x.shape)
+        x = fg.ops.permute(fg.ops.contiguous(fg.ops.permute(x, dims=(0, *range(2, n), 1))), dims=(0, n - 1, *range(1, n - 1)))
+        return op(x, *operands, **attributes)
+
+    return call
+
+
+def _window(k, s=None, p=0, d=1, ceil=False):
+    n = len(k)
+    spread = lambda v: v if isinstance(v, tuple) else (v,) * n  # noqa: E731
+    return {
+        "kernel_size": k,
+        "stride": k if s is None else spread(s),
+        "padding": spread(p),
+        "dilation": spread(d),
+        "ceil_mode": ceil,
+    }
+
+
+def _mean(window, include=True, divisor=None):
+    kept = {k: v for k, v in window.items() if k != "dilation"}
+    return {**kept, "count_include_pad": include, "divisor_override": divisor}
+
+
+_GEOMETRIES = [
+    ((2, 3, 8), _window((2,))),
+    ((3, 7), _window((3,), 2, 1)),
+    ((2, 3, 6, 8), _window((2, 2))),
+    ((2, 2, 7, 5), _window((3, 3), 2, 1)),
+    ((1, 2, 6, 7), _window((2, 3), (2, 2), (1, 1), ceil=True)),
+    ((3, 5, 6), _window((2, 2), 1)),
+    ((1, 2, 4, 5, 6), _window((2, 2, 2))),
+    ((2, 3, 4, 5), _window((3, 2, 2), (1, 2, 2), (1, 0, 1), ceil=True)),
+    ((0, 3, 6, 6), _window((2, 2))),
+    ((8, 12, 40, 50), _window((2, 2))),
+    ((8, 12, 29, 33), _window((3, 3), 2, 1)),
+]
+_DILATED = [((2, 3, 9), _window((3,), 1, 1, 2)), ((1, 2, 9, 8), _window((2, 3), (2, 1), (1, 2), (3, 2)))]
+
+
+def _torch_max(t, x, **w):
+    f = getattr(t.nn.functional, f"max_pool{len(w['kernel_size'])}d")
+    return f(x, w["kernel_size"], w["stride"], w["padding"], w["dilation"], w["ceil_mode"], True)
+
+
+def _torch_avg(t, x, *, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override):
+    f = getattr(t.nn.functional, f"avg_pool{len(kernel_size)}d")
+    extra = () if len(kernel_size) == 1 else (divisor_override,)
+    return f(x, kernel_size, stride, padding, ceil_mode, count_include_pad, *extra)
+
+
+def _means():
+    for k, (shape, window) in enumerate(_GEOMETRIES):
+        yield shape, _mean(window, include=k % 2 == 0, divisor=3 if k % 3 == 2 else None)
+
+
+def _pooled(shape, window):
+    return _avg_pool(np.zeros(shape), **window).shape
+
+
+_BATCHED = [(shape, window) for shape, window in _GEOMETRIES if len(shape) == len(window["kernel_size"]) + 2]
+
+ROWS = [
+    Row(
+        "max_pool",
+        _max_pool,
+        [Sample((Arr(shape, distinct=True),), window) for shape, window in _GEOMETRIES + _DILATED],
+        [
+            Bad((Arr((2, 3, 5)),), _window((6,)), fg.ShapeError, r"max_pool: input: expected at least 6 in spatial dimension 0"),
+            Bad((Arr((2, 3, 5)),), _window((2,), 2, 2), ValueError, r"max_pool: padding: expected at most half of the window, 1"),
+            Bad((Arr((2, 3, 5)),), _window((2,), 0), ValueError, r"max_pool: stride: expected numbers from 1"),
+            Bad((Arr((5,)),), _window((2,)), fg.ShapeError, r"max_pool: input: expected 2 or 3 dimensions"),
+            Bad((np.ones((1, 2, 4), np.int64),), _window((2,)), TypeError, r"max_pool: input: expected float32 or float64"),
+        ],
+        covers=("max_pool_grad",),
+        torch=lambda t, x, **w: _torch_max(t, x, **w) if x.numel() else (x[..., :3, :3], x[..., :3, :3].long()),
+    ),
+    Row(
+        "max_pool",
+        _max_pool,
+        [Sample((Arr(shape, distinct=True),), window) for shape, window in _BATCHED],
+        call=_channels_last(lambda x, **w: fg.ops.max_pool(x, **w)),
+        id="max_pool-channels_last",
+    ),
+    Row(
+        "max_pool_grad",
+        _max_pool_grad,
+        [
+            Sample((Arr((2, 3, 4)), Arr((2, 3, 4), low=0, high=9, kind="int")), {"sizes": (9,)}),
+            Sample((Arr((2, 3, 4)), Arr((2, 3, 4), low=0, high=30, kind="int")), {"sizes": (5, 6)}),
+            Sample((Arr((0, 3, 4)), np.zeros((0, 3, 4), np.int64)), {"sizes": (9,)}),
+            Sample((Arr((6, 9, 20, 21)), Arr((6, 9, 20, 21), low=0, high=1600, kind="int")), {"sizes": (40, 40)}),
+        ],
+        [
+            Bad((Arr((2, 3)), np.full((2, 3), 5)), {"sizes": (5,)}, IndexError, r"max_pool_grad: indices: index 5 is out of bounds"),
+            Bad((Arr((2, 3)), np.full((2, 3), -1)), {"sizes": (5,)}, IndexError, r"index -1 is out of bounds"),
+            Bad((Arr((2, 3)), np.zeros((2, 4), np.int64)), {"sizes": (5,)}, fg.ShapeError, r"indices: expected the shape of grad"),
+        ],
+        rtol=1e-5,
+        scaled=True,
+    ),
+    Row(
+        "avg_pool",
+        _avg_pool,
+        [Sample((Arr(shape),), window) for shape, window in _means()],
+        [
+            Bad((Arr((2, 3, 5)),), _mean(_window((2,)), divisor=0), ValueError, r"avg_pool: divisor_override: expected a number other"),
+            Bad((Arr((2, 3, 5)),), _mean(_window((6,))), fg.ShapeError, r"avg_pool: input: expected at least 6"),
+        ],
+        covers=("avg_pool_grad",),
+        rtol=1e-5,
+        scaled=True,
+    ),
+    Row(
+        "avg_pool",
+        _avg_pool,
+        [
+            Sample((Arr(shape),), _mean(window, include=k % 2 == 0, divisor=5 if k % 3 == 2 and len(shape) > 3 else None))
+            for k, (shape, window) in enumerate(_BATCHED)
+        ],
+        call=_channels_last(lambda x, **w: fg.ops.avg_pool(x, **w)),
+        rtol=1e-5,
+        scaled=True,
+        torch=lambda t, x, **w: _torch_avg(t, x, **w) if x.numel() else x[..., :3, :3],
+        id="avg_pool-channels_last",
+    ),
+    Row(
+        "avg_pool_grad",
+        _avg_pool_grad,
+        [
+            Sample((Arr(_pooled(shape, window)),), {"sizes": shape[-len(window["kernel_size"]) :], **window})
+            for shape, window in _means()
+        ],
+        [Bad((Arr((2, 3, 5)),), {"sizes": (8,), **_mean(_window((2,)))}, fg.ShapeError, r"avg_pool_grad: grad: expected the shape that these windows give, \(2, 3, 4\)")],
+        rtol=1e-5,
+        scaled=True,
+    ),
+]
