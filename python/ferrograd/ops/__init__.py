@@ -9,6 +9,7 @@ import sys
 from .. import autograd
 from ._op import OPS, Op, op
 from .activation import *  # noqa: F403
+from .conv import *  # noqa: F403
 from .elementwise import *  # noqa: F403
 from .index import *  # noqa: F403
 from .join import *  # noqa: F403

@@ -3,6 +3,7 @@
 pub mod activation;
 mod bits;
 mod cast;
+pub mod conv;
 mod copy;
 pub mod denormals;
 mod dense;

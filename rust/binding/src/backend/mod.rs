@@ -3,6 +3,7 @@
 //!
 //! One file a family. A call is describable as data: operands first, attributes after them, `out` last.
 
+mod conv;
 mod copy;
 mod elementwise;
 mod index;
@@ -68,6 +69,9 @@ pub fn with_out<'py>(
 pub mod backend {
     #[pymodule_export]
     use super::copy::{cast, clone, copy_, ordered};
+    use super::conv::{conv, conv_input_grad, conv_weight_grad};
+    #[pymodule_export]
+    use super::copy::{cast, copy_};
     #[pymodule_export]
     use super::elementwise::{
         abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos, div,

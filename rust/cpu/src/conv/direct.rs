@@ -1,0 +1,334 @@
+//! Convolution and its input gradient: each block of points gathered, then multiplied with packed weights, the sums of a
+//! tile staying in registers through all channels and taps.
+
+use std::sync::Mutex;
+
+use ferrograd_array::{Buffer, Error, Result};
+
+use super::block::{Block, Grid, Source};
+use super::geometry::Lattice;
+use super::microkernel::{Rows, columns, sums, tiles};
+use crate::activation::Activation;
+use crate::isa::{self, Isa};
+use crate::parallel::{self, SyncPtr};
+use crate::simd::{Float, Kernel, Simd};
+
+/// Weights as the pass sees them: `rows` are the channels that it computes, `channels` those that it sums over.
+#[derive(Clone, Copy)]
+pub(super) struct Weights<T> {
+    pub ptr: *const T,
+    pub group: isize,
+    pub row: isize,
+    pub channel: isize,
+    pub taps: [isize; 3],
+}
+
+// SAFETY: the elements are only read; the caller of a pass keeps them alive.
+unsafe impl<T> Sync for Weights<T> {}
+// SAFETY: as above.
+unsafe impl<T> Send for Weights<T> {}
+
+/// `dst[n, g·rows + r, point] = activation(bias[g·rows + r] + Σ_c Σ_t w[g, r, c, t] · source[n, g·channels + c, point at t])`
+/// over every point of every lattice.
+pub(super) struct Pass<'a, T> {
+    pub n: usize,
+    pub groups: usize,
+    /// Of a group.
+    pub rows: usize,
+    pub channels: usize,
+    /// Depthwise: `groups` is 1, channel r meets row r only.
+    pub lanes: bool,
+    pub source: Source<T>,
+    pub weights: Weights<T>,
+    pub dst: SyncPtr<T>,
+    /// Along n, d, h, w; channels are neighbours.
+    pub dst_strides: [isize; 4],
+    pub bias: Option<SyncPtr<T>>,
+    pub activation: Activation,
+    pub lattices: &'a [[Lattice; 3]],
+    /// Multiply-adds of the whole.
+    pub work: f64,
+}
+
+/// Tasks wanted at least; panels of rows are shared among tasks where blocks are fewer.
+const TASKS: usize = 16;
+
+/// A lattice with its blocks, tables and packed weights.
+struct Stage {
+    grid: Grid,
+    depth: Vec<u32>,
+    /// Elements of the weights of the stages before.
+    packed: usize,
+    chunks: usize,
+    /// Tasks of the stages up to this one.
+    end: usize,
+}
+
+/// Estimated time of so many multiply-adds on one core, a little below the usual speed.
+pub(super) fn ns<T>(work: f64) -> f64 {
+    let per_ns = match isa::current() {
+        Isa::Scalar => 4.0,
+        #[cfg(target_arch = "x86_64")]
+        _ => 40.0,
+    };
+    work / per_ns * (size_of::<T>() as f64 / 4.0)
+}
+
+/// Rows of a tile and of a vector.
+pub(super) fn tile_rows<T: Float>(isa: Isa) -> (usize, usize) {
+    // SAFETY: the instruction set in force is the machine's.
+    unsafe { T::enter(isa, Rows) }
+}
+
+/// So many elements of pooled memory.
+pub(super) fn room<T>(elements: usize) -> Result<Buffer> {
+    Buffer::alloc(elements.saturating_mul(size_of::<T>()))
+}
+
+/// The tables count in 32 bits.
+pub(super) fn check_size(grid: &Grid) -> Result<()> {
+    if grid.len() > u32::MAX as usize {
+        return Err(Error::Memory("conv: one block of so large a kernel has more elements than can be addressed".into()));
+    }
+    Ok(())
+}
+
+/// Runs fallible tasks; the first error found is the result.
+pub(super) fn try_run(tasks: usize, ns: f64, f: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let error: Mutex<Option<Error>> = Mutex::new(None);
+    parallel::run(tasks, ns, |task| {
+        if let Err(why) = f(task) {
+            error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(why);
+        }
+    });
+    error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+}
+
+impl<T: Float> Pass<'_, T> {
+    /// # Safety
+    /// Source, weights and bias are readable over the shapes given, `dst` writable and apart from them.
+    pub unsafe fn run(&self) -> Result<()> {
+        let isa = isa::current();
+        let (mr, lanes) = tile_rows::<T>(isa);
+        let padded = self.rows.next_multiple_of(lanes);
+        let panels = self.rows.div_ceil(mr);
+        let width = if self.lanes { padded } else { self.channels };
+        let mut stages: Vec<Stage> = Vec::with_capacity(self.lattices.len());
+        let (mut packed, mut end) = (0, 0);
+        for lattice in self.lattices {
+            let grid = Grid::new(lattice, self.n, width, size_of::<T>());
+            check_size(&grid)?;
+            let taps = grid.taps();
+            let depth: Vec<u32> = if self.lanes {
+                taps
+            } else {
+                taps.iter().flat_map(|&tap| (0..self.channels as u32).map(move |c| tap + c)).collect()
+            };
+            let blocks = grid.blocks() * self.groups;
+            let chunks = TASKS.div_ceil(blocks.max(1)).min(panels);
+            end += blocks * chunks;
+            let elements = depth.len() * padded;
+            stages.push(Stage { grid, depth, packed, chunks, end });
+            packed += elements;
+        }
+        // The bias lies behind the weights, padded in the same way.
+        let size = (packed + padded).saturating_mul(self.groups);
+        let kept = room::<T>(size)?;
+        let (weights, bias) = (SyncPtr::new(kept.as_ptr().cast::<T>()), packed * self.groups);
+        let share = |group: usize, panel: usize, stage: &Stage| {
+            stage.packed * self.groups + group * stage.depth.len() * padded + panel * mr * stage.depth.len()
+        };
+        parallel::run(self.groups * panels, size as f64, |task| {
+            let (group, panel) = (task / panels, task % panels);
+            for (lattice, stage) in self.lattices.iter().zip(&stages) {
+                // SAFETY: each task writes its own part of the room.
+                unsafe { self.pack(weights.get().add(share(group, panel, stage)), lattice, group, panel * mr, mr, padded) };
+            }
+            for r in panel * mr..((panel + 1) * mr).min(padded) {
+                let value = match self.bias {
+                    // SAFETY: the bias has a number for each row of each group.
+                    Some(bias) if r < self.rows => unsafe { *bias.get().add(group * self.rows + r) },
+                    _ => T::ZERO,
+                };
+                // SAFETY: as above.
+                unsafe { *weights.get().add(bias + group * padded + r) = value };
+            }
+        });
+        try_run(end, ns::<T>(self.work), |index| {
+            let k = stages.partition_point(|stage| stage.end <= index);
+            let stage = &stages[k];
+            let index = index - if k > 0 { stages[k - 1].end } else { 0 };
+            let (chunk, index) = (index % stage.chunks, index / stage.chunks);
+            let (group, index) = (index % self.groups, index / self.groups);
+            let block = stage.grid.block(index);
+            let gathered = room::<T>(stage.grid.len())?;
+            let each = panels.div_ceil(stage.chunks);
+            let task = Task {
+                pass: self,
+                stage,
+                block: &block,
+                group,
+                panels: (chunk * each, ((chunk + 1) * each).min(panels)),
+                mr,
+                x: gathered.as_ptr().cast::<T>(),
+                weights: weights.get().wrapping_add(share(group, 0, stage)),
+                bias: weights.get().wrapping_add(bias + group * padded),
+                points: &stage.grid.points(&block),
+                to: &stage.grid.destinations(&block, self.dst_strides),
+            };
+            // SAFETY: the instruction set in force is the machine's.
+            unsafe { T::enter(isa, task) };
+            Ok(())
+        })
+    }
+
+    /// A panel: for each depth, the weights of its rows, zero past the last.
+    unsafe fn pack(&self, mut to: *mut T, lattice: &[Lattice; 3], group: usize, first: usize, mr: usize, padded: usize) {
+        let w = self.weights;
+        let from = w.ptr.wrapping_offset(group as isize * w.group + first as isize * w.row);
+        let (rows, width) = (mr.min(self.rows - first), mr.min(padded - first));
+        let channels = if self.lanes { 1 } else { self.channels };
+        for &(d, _) in &lattice[0].taps {
+            for &(h, _) in &lattice[1].taps {
+                for &(k, _) in &lattice[2].taps {
+                    let tap = [d, h, k].iter().zip(w.taps).map(|(&i, step)| i as isize * step).sum();
+                    let from = from.wrapping_offset(tap);
+                    for c in 0..channels {
+                        let from = from.wrapping_offset(c as isize * w.channel);
+                        // SAFETY: rows, channels and taps lie inside the weights; the caller made room.
+                        unsafe {
+                            for r in 0..rows {
+                                *to.add(r) = *from.offset(r as isize * w.row);
+                            }
+                            for r in rows..width {
+                                *to.add(r) = T::ZERO;
+                            }
+                            to = to.add(width);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+struct Task<'a, T> {
+    pass: &'a Pass<'a, T>,
+    stage: &'a Stage,
+    block: &'a Block,
+    group: usize,
+    panels: (usize, usize),
+    mr: usize,
+    x: *mut T,
+    weights: *const T,
+    bias: *const T,
+    points: &'a [u32],
+    to: &'a [isize],
+}
+
+impl<T: Float> Kernel<T> for Task<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        let Pass { rows, channels, lanes, source, .. } = *self.pass;
+        let grid = &self.stage.grid;
+        // SAFETY: `Pass::run` made room for the block, and gave this task points and rows of its own.
+        unsafe {
+            let source = source.from_channel(self.group * channels);
+            grid.gather(&source, channels, self.block, self.x);
+            for panel in self.panels.0..self.panels.1 {
+                let first = panel * self.mr;
+                let rows = self.mr.min(rows - first);
+                if lanes {
+                    tiles!(self.lanes::<S>(s, self.points.len(), rows, first));
+                } else {
+                    tiles!(self.tile::<S>(s, self.points.len(), rows, first));
+                }
+            }
+        }
+    }
+}
+
+impl<T: Float> Task<'_, T> {
+    #[inline(always)]
+    unsafe fn tile<S: Simd<T>, const MV: usize, const W: usize>(
+        &self,
+        s: S,
+        start: usize,
+        count: usize,
+        rows: usize,
+        first: usize,
+    ) -> usize {
+        // SAFETY: as this function's.
+        unsafe { self.compute::<S, MV, W, false>(s, start, count, rows, first) }
+    }
+
+    #[inline(always)]
+    unsafe fn lanes<S: Simd<T>, const MV: usize, const W: usize>(
+        &self,
+        s: S,
+        start: usize,
+        count: usize,
+        rows: usize,
+        first: usize,
+    ) -> usize {
+        // SAFETY: as this function's.
+        unsafe { self.compute::<S, MV, W, true>(s, start, count, rows, first) }
+    }
+
+    /// Points `start..start + count` and rows `first..first + rows` of the group.
+    #[inline(always)]
+    unsafe fn compute<S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
+        &self,
+        s: S,
+        start: usize,
+        count: usize,
+        rows: usize,
+        first: usize,
+    ) -> usize {
+        let depth = &self.stage.depth;
+        let activation = self.pass.activation;
+        // SAFETY: rows and points are this task's; the tables stay inside what was gathered and packed.
+        unsafe {
+            let mut bias = [s.zero(); MV];
+            for v in 0..MV {
+                bias[v] = s.load(self.bias.add(first + v * S::LANES));
+            }
+            let x = self.x.cast_const().add(if LANES { first } else { 0 });
+            let weights = self.weights.add(first * depth.len());
+            let sums = sums::<T, S, MV, W, LANES>(
+                s,
+                weights,
+                MV * S::LANES,
+                x,
+                columns::<W>(self.points, start),
+                depth,
+                [bias; W],
+            );
+            let last = rows - (MV - 1) * S::LANES;
+            let base = self.pass.dst.get().add(self.group * self.pass.rows + first);
+            for j in 0..count {
+                let to = base.offset(self.to[start + j]);
+                for v in 0..MV {
+                    let sum = if activation == Activation::Relu { s.max(s.zero(), sums[j][v]) } else { sums[j][v] };
+                    if v + 1 < MV || last == S::LANES {
+                        s.store(to.add(v * S::LANES), sum);
+                    } else {
+                        s.store_partial(to.add(v * S::LANES), last, sum);
+                    }
+                }
+            }
+            if !matches!(activation, Activation::None | Activation::Relu) {
+                for j in 0..count {
+                    let to = base.offset(self.to[start + j]);
+                    for r in (0..rows).step_by(S::LANES) {
+                        let left = (rows - r).min(S::LANES);
+                        let sum = s.load_partial(to.add(r), left);
+                        s.store_partial(to.add(r), left, activation.apply(s, sum));
+                    }
+                }
+            }
+            count
+        }
+    }
+}

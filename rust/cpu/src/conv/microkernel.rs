@@ -1,0 +1,95 @@
+//! The innermost loop of every strategy.
+
+use crate::simd::{Float, Kernel, Simd};
+
+/// Vectors of rows of a tile, by the number of vector registers; its columns stand in [`tiles!`].
+pub const fn tile_vectors(registers: usize) -> usize {
+    if registers == 8 { 1 } else { 2 }
+}
+
+/// Rows of a tile, and of a vector, under the instruction set in force.
+pub(super) struct Rows;
+
+impl<T: Float> Kernel<T> for Rows {
+    type Output = (usize, usize);
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
+        (tile_vectors(S::REGISTERS) * S::LANES, S::LANES)
+    }
+}
+
+/// `sums[j] += Σ_p a[p] · x[columns[j] + depth[p]]`, where `a[p]` is MV vectors, `a_step` apart, and x a number for all
+/// rows, or, where `LANES`, MV vectors too (a depthwise convolution: each channel meets its own).
+///
+/// # Safety
+/// `a` is readable at every depth; x at the sum of any column and any depth.
+#[inline(always)]
+pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
+    s: S,
+    mut a: *const T,
+    a_step: usize,
+    x: *const T,
+    columns: [usize; W],
+    depth: &[u32],
+    mut sums: [[S::V; MV]; W],
+) -> [[S::V; MV]; W] {
+    for &p in depth {
+        let mut row = [s.zero(); MV];
+        // SAFETY: the caller's promise; `a` past the last depth is formed but not read.
+        unsafe {
+            let x = x.add(p as usize);
+            for v in 0..MV {
+                row[v] = s.load(a.add(v * S::LANES));
+            }
+            for j in 0..W {
+                if LANES {
+                    for v in 0..MV {
+                        sums[j][v] = s.fma(row[v], s.load(x.add(columns[j] + v * S::LANES)), sums[j][v]);
+                    }
+                } else {
+                    let x = s.splat(*x.add(columns[j]));
+                    for v in 0..MV {
+                        sums[j][v] = s.fma(row[v], x, sums[j][v]);
+                    }
+                }
+            }
+        }
+        a = a.wrapping_add(a_step);
+    }
+    sums
+}
+
+/// Calls `$tile::<S, MV, W>(s, start, count, …)` for tiles that together are columns `0..$n`: wide ones, and at the
+/// end the narrowest that holds what is left. Widths are what the registers hold beside MV vectors of rows.
+macro_rules! tiles {
+    ($self:ident.$tile:ident::<$S:ident>($s:expr, $n:expr, $rows:expr $(, $more:expr)*)) => {{
+        let wide = $rows > $S::LANES;
+        let mut start = 0;
+        while start < $n {
+            let left = $n - start;
+            start += match ($S::REGISTERS, wide) {
+                (32, true) if left > 6 => $self.$tile::<$S, 2, 12>($s, start, left.min(12), $rows $(, $more)*),
+                (32, true) if left > 2 => $self.$tile::<$S, 2, 6>($s, start, left.min(6), $rows $(, $more)*),
+                (32, true) => $self.$tile::<$S, 2, 2>($s, start, left.min(2), $rows $(, $more)*),
+                (32, false) if left > 6 => $self.$tile::<$S, 1, 12>($s, start, left.min(12), $rows $(, $more)*),
+                (32, false) => $self.$tile::<$S, 1, 6>($s, start, left.min(6), $rows $(, $more)*),
+                (16, true) if left > 2 => $self.$tile::<$S, 2, 6>($s, start, left.min(6), $rows $(, $more)*),
+                (16, true) => $self.$tile::<$S, 2, 2>($s, start, left.min(2), $rows $(, $more)*),
+                (16, false) if left > 6 => $self.$tile::<$S, 1, 12>($s, start, left.min(12), $rows $(, $more)*),
+                (16, false) => $self.$tile::<$S, 1, 6>($s, start, left.min(6), $rows $(, $more)*),
+                _ => $self.$tile::<$S, 1, 4>($s, start, left.min(4), $rows $(, $more)*),
+            };
+        }
+    }};
+}
+pub(super) use tiles;
+
+/// Where the `W` columns from `start` lie; past the last one, it again.
+#[inline(always)]
+pub(super) fn columns<const W: usize>(table: &[u32], start: usize) -> [usize; W] {
+    let mut found = [0; W];
+    for j in 0..W {
+        found[j] = table[(start + j).min(table.len() - 1)] as usize;
+    }
+    found
+}
