@@ -36,7 +36,9 @@ def _softmax(x, *, dim):
 def _log_softmax(x, *, dim):
     if x.ndim == 0:
         return np.zeros(())
-    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    if x.size == 0:
+        return x
+    shifted = x - x.max(axis=dim, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
 
 

@@ -247,6 +247,26 @@ pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize
     cascade.finish(T::ZERO, |a, b| a + b)
 }
 
+/// Vectors of a second sum that are added straight on.
+const SECOND: usize = 64;
+
+/// Two sums in one walk, each as [`segment_sum`]; the second is emptied into a number after [`SECOND`] vectors.
+#[inline(always)]
+pub fn segment_sums<T: Float, S: Simd<T>>(s: S, n: usize, f: impl Fn(usize, usize) -> [S::V; 2]) -> (T, T) {
+    let (mut acc, mut total, mut vectors) = (s.zero(), T::ZERO, 0);
+    let first = segment_sum(s, n, |i, part| {
+        let [a, b] = f(i, part);
+        acc = s.add(acc, b);
+        vectors += 1;
+        if vectors == SECOND {
+            total += s.sum(acc);
+            (acc, vectors) = (s.zero(), 0);
+        }
+        a
+    });
+    (first, total + s.sum(acc))
+}
+
 /// Elements `start..end` of one result, wherever they lie.
 #[inline(always)]
 unsafe fn scattered<T: Float, S: Simd<T>, F: Fold<T>>(
