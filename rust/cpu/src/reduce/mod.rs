@@ -5,9 +5,11 @@
 //! bit-equal for any number of threads.
 
 mod arg;
+mod columns;
 mod fold;
 mod plain;
 mod plan;
+mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -18,9 +20,10 @@ use crate::parallel::SyncPtr;
 use crate::simd::{Float, Kernel, Simd, vectorize};
 pub use arg::{argmax, argmin, max_dim, min_dim};
 use fold::{Deviation, Fold, Folding, Min, Prod, SquaredDistance};
-pub(crate) use fold::{Max, Sum, SumExp, dense, lanes_below, segment_sum, segment_sums};
+pub(crate) use fold::{Max, Sum, SumExp};
 use plain::Plain;
 use plan::{Plan, output};
+pub(crate) use rows::{dense, lanes_below, segment_sum, segment_sums};
 
 /// Which dimensions are reduced.
 type Over = SmallVec<[bool; 8]>;
