@@ -132,7 +132,7 @@ def test_gradients_by_finite_differences(row: Row, sample: Sample) -> None:
         assert g.shape == x.shape
         for v in directions(values[k].shape):
             shifted = [list(values), list(values)]
-            shifted[0][k], shifted[1][k] = values[k] + EPS * v, values[k] - EPS * v
+            shifted[0][k], shifted[1][k] = np.asarray(values[k] + EPS * v), np.asarray(values[k] - EPS * v)
             numeric = (objective(shifted[0]) - objective(shifted[1])) / (2 * EPS)
             analytic = float((g * v).sum())
             scale = float((np.abs(g) * np.abs(v)).sum())
@@ -180,7 +180,7 @@ def test_second_order_gradients(row: Row, sample: Sample) -> None:
         h = np.zeros(x.shape) if h is None else h._numpy()
         for v in directions(values[k].shape)[:6]:
             shifted = [list(values), list(values)]
-            shifted[0][k], shifted[1][k] = values[k] + EPS * v, values[k] - EPS * v
+            shifted[0][k], shifted[1][k] = np.asarray(values[k] + EPS * v), np.asarray(values[k] - EPS * v)
             numeric = (paired(shifted[0]) - paired(shifted[1])) / (2 * EPS)
             analytic = float((h * v).sum())
             scale = float((np.abs(h) * np.abs(v)).sum())

@@ -50,13 +50,40 @@ ROWS = [
             for k, (shape, reduction) in enumerate((s, r) for s in _SHAPES for r in ("mean", "sum", "none"))
         ],
         [
-            Bad((Arr((3, 4)), np.array([0, 5, 1]), None), _PLAIN, IndexError, r"from 0 to 3 \(4 classes\), got class 5 at position \(1,\)"),
+            Bad(
+                (Arr((3, 4)), np.array([0, 5, 1]), None),
+                _PLAIN,
+                IndexError,
+                r"from 0 to 3 \(4 classes\), got class 5 at position \(1,\)",
+            ),
             Bad((Arr((3, 4)), np.array([0, -1, 1]), None), _PLAIN, IndexError, r"got class -1 at position \(1,\)"),
-            Bad((Arr((3, 4)), np.array([0, 1]), None), _PLAIN, fg.ShapeError, r"cross_entropy: target: expected shape \(3,\)"),
-            Bad((Arr((3, 4)), Arr((3,)), None), _PLAIN, fg.DTypeError, r"cross_entropy: target: expected class indices"),
-            Bad((Arr((3, 4)), np.array([0, 1, 2]), Arr((3,))), _PLAIN, fg.ShapeError, r"cross_entropy: weight: expected shape \(4,\)"),
-            Bad((Arr((3, 4)), np.array([0, 1, 2]), None), {**_PLAIN, "reduction": "all"}, ValueError, r"reduction: expected one of"),
-            Bad((Arr((3, 4)), np.array([0, 1, 2]), None), {**_PLAIN, "label_smoothing": 2.0}, ValueError, r"label_smoothing"),
+            Bad(
+                (Arr((3, 4)), np.array([0, 1]), None),
+                _PLAIN,
+                fg.ShapeError,
+                r"cross_entropy: target: expected shape \(3,\)",
+            ),
+            Bad(
+                (Arr((3, 4)), Arr((3,)), None), _PLAIN, fg.DTypeError, r"cross_entropy: target: expected class indices"
+            ),
+            Bad(
+                (Arr((3, 4)), np.array([0, 1, 2]), Arr((3,))),
+                _PLAIN,
+                fg.ShapeError,
+                r"cross_entropy: weight: expected shape \(4,\)",
+            ),
+            Bad(
+                (Arr((3, 4)), np.array([0, 1, 2]), None),
+                {**_PLAIN, "reduction": "all"},
+                ValueError,
+                r"reduction: expected one of",
+            ),
+            Bad(
+                (Arr((3, 4)), np.array([0, 1, 2]), None),
+                {**_PLAIN, "label_smoothing": 2.0},
+                ValueError,
+                r"label_smoothing",
+            ),
         ],
         scaled=True,
         torch=_torch,

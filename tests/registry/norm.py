@@ -51,7 +51,18 @@ def _running(x, weight, bias, running_mean, running_var, momentum, *, eps, activ
 
 
 #: Rows and planes of channels, few and many, around vectors, strips and the serial threshold.
-_SHAPES = [(5, 3), (2, 3, 4), (4, 5, 3, 3), (2, 3, 2, 3, 2), (3, 1, 9), (40, 33), (600, 40), (4, 7, 30, 40), (9, 40, 3, 3), (200, 60, 3)]
+_SHAPES = [
+    (5, 3),
+    (2, 3, 4),
+    (4, 5, 3, 3),
+    (2, 3, 2, 3, 2),
+    (3, 1, 9),
+    (40, 33),
+    (600, 40),
+    (4, 7, 30, 40),
+    (9, 40, 3, 3),
+    (200, 60, 3),
+]
 
 
 def _rows(c, affine):
@@ -59,11 +70,18 @@ def _rows(c, affine):
 
 
 _BATCH = [
-    # The activation's kink is kept away from: a bias of at least 6 standard deviations, or an input that misses it.
     Sample((Arr(shape), *_rows(shape[1], k % 2 == 0), None, None, 0.1), {"eps": 1e-5, "activation": None})
     for k, shape in enumerate(_SHAPES)
 ]
-_LAYER = [((4, 6), (6,)), ((1,), (1,)), ((2, 3, 5), (3, 5)), ((7, 33), (33,)), ((0, 4), (4,)), ((70, 513), (513,)), ((3000, 8), (8,))]
+_LAYER = [
+    ((4, 6), (6,)),
+    ((1,), (1,)),
+    ((2, 3, 5), (3, 5)),
+    ((7, 33), (33,)),
+    ((0, 4), (4,)),
+    ((70, 513), (513,)),
+    ((3000, 8), (8,)),
+]
 
 
 def _layer_samples():
@@ -81,6 +99,13 @@ def _torch_batch(t, x, weight, bias, running_mean, running_var, momentum, *, eps
     return (t.relu(y) if activation == "relu" else y,)
 
 
+def _two_sided(seed, shape):
+    """Inputs far from the activation's kink once normalised: half of them low, half of them high."""
+    rng = np.random.default_rng(seed)
+    low, high = rng.uniform(-3, -2, shape), rng.uniform(2, 3, shape)
+    return np.concatenate([low, high]).astype(np.float32).astype(np.float64)
+
+
 _RELU = {"eps": 1e-5, "activation": "relu"}
 _NO_BIAS = {"eps": 1e-5, "activation": None}
 
@@ -90,8 +115,18 @@ ROWS = [
         _layer_norm,
         _layer_samples(),
         [
-            Bad((Arr((2, 4)), None, None), {"normalized_shape": (3,), "eps": 1e-5}, fg.ShapeError, r"input: expected shape \(\*, 3\), got \(2, 4\)"),
-            Bad((Arr((2, 4)), Arr((3,)), None), {"normalized_shape": (4,), "eps": 1e-5}, fg.ShapeError, r"weight: expected shape \(4,\), got \(3,\)"),
+            Bad(
+                (Arr((2, 4)), None, None),
+                {"normalized_shape": (3,), "eps": 1e-5},
+                fg.ShapeError,
+                r"input: expected shape \(\*, 3\), got \(2, 4\)",
+            ),
+            Bad(
+                (Arr((2, 4)), Arr((3,)), None),
+                {"normalized_shape": (4,), "eps": 1e-5},
+                fg.ShapeError,
+                r"weight: expected shape \(4,\), got \(3,\)",
+            ),
         ],
         rtol=5e-6,
         scaled=True,
@@ -102,18 +137,45 @@ ROWS = [
         _layer_samples()[:4],
         id="layer_norm-torch",
         parts=(0,),
-        torch=lambda t, x, w, b, *, normalized_shape, eps: (t.nn.functional.layer_norm(x, normalized_shape, w, b, eps),),
+        torch=lambda t, x, w, b, *, normalized_shape, eps: (
+            t.nn.functional.layer_norm(x, normalized_shape, w, b, eps),
+        ),
     ),
     Row(
         "batch_norm",
         _batch_norm,
         _BATCH,
         [
-            Bad((Arr((1, 4)), None, None, None, None, 0.1), _NO_BIAS, ValueError, r"more than 1 value per channel when training"),
-            Bad((Arr((3,)), None, None, None, None, 0.1), _NO_BIAS, fg.ShapeError, r"expected shape \(N, C\) or \(N, C, \*\), got \(3,\)"),
-            Bad((Arr((2, 4)), Arr((3,)), None, None, None, 0.1), _NO_BIAS, fg.ShapeError, r"weight: expected shape \(4,\), got \(3,\)"),
-            Bad((Arr((2, 4)), None, None, Arr((4,)), Arr((4,)), 0.1), _NO_BIAS, TypeError, r"running_mean: expected a Tensor"),
-            Bad((Arr((2, 4)), None, None, None, None, 0.1), {"eps": 1e-5, "activation": "elu"}, ValueError, r"activation"),
+            Bad(
+                (Arr((1, 4)), None, None, None, None, 0.1),
+                _NO_BIAS,
+                ValueError,
+                r"more than 1 value per channel when training",
+            ),
+            Bad(
+                (Arr((3,)), None, None, None, None, 0.1),
+                _NO_BIAS,
+                fg.ShapeError,
+                r"expected shape \(N, C\) or \(N, C, \*\), got \(3,\)",
+            ),
+            Bad(
+                (Arr((2, 4)), Arr((3,)), None, None, None, 0.1),
+                _NO_BIAS,
+                fg.ShapeError,
+                r"weight: expected shape \(4,\), got \(3,\)",
+            ),
+            Bad(
+                (Arr((2, 4)), None, None, Arr((4,)), Arr((4,)), 0.1),
+                _NO_BIAS,
+                TypeError,
+                r"running_mean: expected a Tensor",
+            ),
+            Bad(
+                (Arr((2, 4)), None, None, None, None, 0.1),
+                {"eps": 1e-5, "activation": "elu"},
+                ValueError,
+                r"activation",
+            ),
         ],
         rtol=5e-6,
         scaled=True,
@@ -123,12 +185,8 @@ ROWS = [
         "batch_norm",
         _batch_norm,
         [
-            # Far from the kink on either side: one sample of each channel is low, the other high.
-            Sample((_two_sided, Arr((c,), 0.5, 1.5), Arr((c,), -0.1, 0.1), None, None, 0.1), _RELU)
-            for c, _two_sided in [
-                (3, np.concatenate([np.random.default_rng(1).uniform(a, a + 1, (2, 3, 4)) for a in (-3, 2)])),
-                (20, np.concatenate([np.random.default_rng(2).uniform(a, a + 1, (60, 20)) for a in (-3, 2)])),
-            ]
+            Sample((_two_sided(c, shape), Arr((c,), 0.5, 1.5), Arr((c,), -0.1, 0.1), None, None, 0.1), _RELU)
+            for c, shape in [(3, (2, 3, 4)), (20, (60, 20)), (5, (20, 5, 60))]
         ],
         id="batch_norm-relu",
         rtol=5e-6,
@@ -152,16 +210,45 @@ ROWS = [
         [
             Sample(
                 (
-                    Arr(shape), *_rows(shape[1], k % 2 == 0), Arr((shape[1],), differentiable=False),
+                    Arr(shape),
+                    *_rows(shape[1], k % 2 == 0),
+                    Arr((shape[1],), differentiable=False),
                     Arr((shape[1],), 0.5, 2.0, differentiable=False),
                 ),
                 _NO_BIAS,
             )
             for k, shape in enumerate([(0, 3), (1, 4), *_SHAPES])
         ],
-        [Bad((Arr((2, 4)), None, None, Arr((3,)), Arr((4,))), _NO_BIAS, fg.ShapeError, r"running_mean: expected shape \(4,\)")],
+        [
+            Bad(
+                (Arr((2, 4)), None, None, Arr((3,)), Arr((4,))),
+                _NO_BIAS,
+                fg.ShapeError,
+                r"running_mean: expected shape \(4,\)",
+            )
+        ],
         rtol=5e-6,
         scaled=True,
         torch=lambda t, x, w, b, m, v, *, eps, activation: t.nn.functional.batch_norm(x, m, v, w, b, False, 0.0, eps),
+    ),
+    Row(
+        "batch_norm_eval",
+        _batch_norm_eval,
+        [
+            Sample(
+                (
+                    _two_sided(c, shape),
+                    Arr((c,), 0.5, 1.5),
+                    Arr((c,), -0.1, 0.1),
+                    Arr((c,), -0.1, 0.1, differentiable=False),
+                    Arr((c,), 0.5, 2.0, differentiable=False),
+                ),
+                _RELU,
+            )
+            for c, shape in [(3, (2, 3, 4)), (20, (60, 20))]
+        ],
+        id="batch_norm_eval-relu",
+        rtol=5e-6,
+        scaled=True,
     ),
 ]

@@ -51,15 +51,24 @@ NONEMPTY = [((0, 3), (0,)), ((2, 0), ()), *CASES]
 
 def _samples(cases, **options):
     return [
-        Sample((Arr(shape, **options),), {"dim": dim, "keepdim": bool(k % 2)})
-        for k, (shape, dim) in enumerate(cases)
+        Sample((Arr(shape, **options),), {"dim": dim, "keepdim": bool(k % 2)}) for k, (shape, dim) in enumerate(cases)
     ]
 
 
 def _errors(name):
     return [
-        Bad((Arr((2, 3)),), {"dim": (2,), "keepdim": False}, IndexError, rf"{name}: dim: expected .* from -2 to 1, got 2"),
-        Bad((Arr((2, 3)),), {"dim": (0, -2), "keepdim": False}, ValueError, rf"{name}: dim: expected each dimension once"),
+        Bad(
+            (Arr((2, 3)),),
+            {"dim": (2,), "keepdim": False},
+            IndexError,
+            rf"{name}: dim: expected .* from -2 to 1, got 2",
+        ),
+        Bad(
+            (Arr((2, 3)),),
+            {"dim": (0, -2), "keepdim": False},
+            ValueError,
+            rf"{name}: dim: expected each dimension once",
+        ),
         Bad((fg.zeros(2, dtype="float16"),), {"dim": (), "keepdim": False}, fg.DTypeError, r"cast float16 to float32"),
     ]
 
@@ -96,7 +105,16 @@ def _along(values, indices):
 
 
 def _dim_samples(differentiable=True):
-    shapes = [((1,), 0), ((), 0), ((5, 3), 0), ((5, 3), -1), ((2, 40, 3), 1), ((40, 300), 0), ((300, 40), 1), ((3, 9000), 1)]
+    shapes = [
+        ((1,), 0),
+        ((), 0),
+        ((5, 3), 0),
+        ((5, 3), -1),
+        ((2, 40, 3), 1),
+        ((40, 300), 0),
+        ((300, 40), 1),
+        ((3, 9000), 1),
+    ]
     return [
         Sample((Arr(shape, distinct=True, low=-50, high=50),), {"dim": dim, "keepdim": bool(k % 2)})
         for k, (shape, dim) in enumerate(shapes)
@@ -120,7 +138,15 @@ def _truth(f):
 
 
 def _truth_samples():
-    cases = [((), ()), ((5, 3), (0,)), ((2, 3, 4), (0, 2)), ((300, 200), (1,)), ((300, 200), (0,)), ((70000,), ()), ((0, 3), (0,))]
+    cases = [
+        ((), ()),
+        ((5, 3), (0,)),
+        ((2, 3, 4), (0, 2)),
+        ((300, 200), (1,)),
+        ((300, 200), (0,)),
+        ((70000,), ()),
+        ((0, 3), (0,)),
+    ]
     return [
         Sample((Arr(shape, kind=kind, low=-1, high=2),), {"dim": dim, "keepdim": False})
         for shape, dim in cases
@@ -146,7 +172,9 @@ ROWS = [
     Row(
         "sum_to",
         lambda x, *, shape: x.sum(
-            axis=tuple(k for k in range(x.ndim) if k < x.ndim - len(shape) or shape[k - x.ndim + len(shape)] != x.shape[k])
+            axis=tuple(
+                k for k in range(x.ndim) if k < x.ndim - len(shape) or shape[k - x.ndim + len(shape)] != x.shape[k]
+            )
         ).reshape(shape),
         [
             Sample((Arr((2, 3, 4)),), {"shape": (4,)}),
@@ -156,7 +184,14 @@ ROWS = [
             Sample((Arr((0, 3)),), {"shape": (1, 3)}),
             Sample((Arr((128, 512)),), {"shape": (512,)}),
         ],
-        [Bad((Arr((2, 3)),), {"shape": (2,)}, fg.ShapeError, r"sum_to: shape: expected a shape that broadcasts to \(2, 3\)")],
+        [
+            Bad(
+                (Arr((2, 3)),),
+                {"shape": (2,)},
+                fg.ShapeError,
+                r"sum_to: shape: expected a shape that broadcasts to \(2, 3\)",
+            )
+        ],
         scaled=True,
     ),
     Row("mean", _numpy(np.mean), _samples(CASES), _errors("mean"), scaled=True, torch=_torch("mean")),
@@ -164,7 +199,14 @@ ROWS = [
         "var",
         _var,
         _var_samples(CASES),
-        [Bad((Arr((3,), kind="int"),), {"dim": (), "correction": 1.0, "keepdim": False}, fg.DTypeError, r"var: input: .* int64")],
+        [
+            Bad(
+                (Arr((3,), kind="int"),),
+                {"dim": (), "correction": 1.0, "keepdim": False},
+                fg.DTypeError,
+                r"var: input: .* int64",
+            )
+        ],
         scaled=True,
         torch=lambda t, x, *, dim, correction, keepdim: t.var(x, dim or None, correction=correction, keepdim=keepdim),
     ),
@@ -187,35 +229,62 @@ ROWS = [
         torch=lambda t, x, *, dim, keepdim: t.prod(x, dim[0], keepdim=keepdim) if dim else t.prod(x),
     ),
     Row(
-        "amax", _numpy(np.max), _samples(CASES, distinct=True, low=-50, high=50), [*_errors("amax"), _not_empty("amax")],
+        "amax",
+        _numpy(np.max),
+        _samples(CASES, distinct=True, low=-50, high=50),
+        [*_errors("amax"), _not_empty("amax")],
         torch=_torch("amax"),
     ),
     Row(
-        "amin", _numpy(np.min), _samples(CASES, distinct=True, low=-50, high=50), [*_errors("amin"), _not_empty("amin")],
+        "amin",
+        _numpy(np.min),
+        _samples(CASES, distinct=True, low=-50, high=50),
+        [*_errors("amin"), _not_empty("amin")],
         torch=_torch("amin"),
     ),
     Row(
-        "amax", _numpy(np.max),
-        [Sample((Arr((40, 50), kind=kind, low=-99, high=99),), {"dim": (d,), "keepdim": False}) for d in (0, 1) for kind in ("int", "bool")],
-        id="amax-int", differentiable=False,
+        "amax",
+        _numpy(np.max),
+        [
+            Sample((Arr((40, 50), kind=kind, low=-99, high=99),), {"dim": (d,), "keepdim": False})
+            for d in (0, 1)
+            for kind in ("int", "bool")
+        ],
+        id="amax-int",
+        differentiable=False,
     ),
     Row(
-        "max_dim", _along(np.max, np.argmax), _dim_samples(),
+        "max_dim",
+        _along(np.max, np.argmax),
+        _dim_samples(),
         [Bad((Arr((0, 3)),), {"dim": 0, "keepdim": False}, IndexError, r"max: dim: expected .* non-zero size")],
         torch=lambda t, x, *, dim, keepdim: tuple(t.max(x, dim, keepdim)),
     ),
     Row(
-        "min_dim", _along(np.min, np.argmin), _dim_samples(),
+        "min_dim",
+        _along(np.min, np.argmin),
+        _dim_samples(),
         [Bad((Arr((0, 3)),), {"dim": 0, "keepdim": False}, IndexError, r"min: dim: expected .* non-zero size")],
         torch=lambda t, x, *, dim, keepdim: tuple(t.min(x, dim, keepdim)),
     ),
     Row(
-        "argmax", _arg(np.argmax), [*_dim_samples(False)[2:], *_FLAT],
-        [Bad((fg.zeros(3, dtype="bool"),), {"dim": 0, "keepdim": False}, fg.DTypeError, r"argmax: input: expected a number, got bool")],
+        "argmax",
+        _arg(np.argmax),
+        [*_dim_samples(False)[2:], *_FLAT],
+        [
+            Bad(
+                (fg.zeros(3, dtype="bool"),),
+                {"dim": 0, "keepdim": False},
+                fg.DTypeError,
+                r"argmax: input: expected a number, got bool",
+            )
+        ],
         differentiable=False,
     ),
     Row(
-        "argmin", _arg(np.argmin), [*_dim_samples(False)[2:], *_FLAT],
+        "argmin",
+        _arg(np.argmin),
+        [*_dim_samples(False)[2:], *_FLAT],
         [Bad((Arr((0,)),), {"dim": None, "keepdim": False}, IndexError, r"argmin: dim: expected .* non-zero size")],
         differentiable=False,
     ),

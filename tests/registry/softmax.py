@@ -36,7 +36,9 @@ def _softmax(x, *, dim):
 def _log_softmax(x, *, dim):
     if x.ndim == 0:
         return np.zeros(())
-    shifted = x - x.max(axis=dim, keepdims=True, initial=-np.inf)
+    if x.size == 0:
+        return x
+    shifted = x - x.max(axis=dim, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=dim, keepdims=True))
 
 
@@ -52,18 +54,34 @@ def _errors(name):
 
 
 def _misfit(name):
-    return [Bad((Arr((2, 3)), Arr((3, 2))), {"dim": 0}, fg.ShapeError, rf"{name}: grad: expected shape \(2, 3\), got \(3, 2\)")]
+    return [
+        Bad(
+            (Arr((2, 3)), Arr((3, 2))),
+            {"dim": 0},
+            fg.ShapeError,
+            rf"{name}: grad: expected shape \(2, 3\), got \(3, 2\)",
+        )
+    ]
 
 
 ROWS = [
     Row("softmax", _softmax, _SAMPLES, _errors("softmax"), rtol=5e-6, torch=lambda t, x, *, dim: t.softmax(x, dim)),
     Row(
-        "log_softmax", _log_softmax, _SAMPLES, _errors("log_softmax"), scaled=True,
+        "log_softmax",
+        _log_softmax,
+        _SAMPLES,
+        _errors("log_softmax"),
+        scaled=True,
         torch=lambda t, x, *, dim: t.log_softmax(x, dim),
     ),
-    Row("softmax_grad", lambda y, g, *, dim: y * (g - _along(g * y, dim)), _PAIRS, _misfit("softmax_grad"), scaled=True),
     Row(
-        "log_softmax_grad", lambda y, g, *, dim: g - np.exp(y) * _along(g, dim), _PAIRS, _misfit("log_softmax_grad"),
+        "softmax_grad", lambda y, g, *, dim: y * (g - _along(g * y, dim)), _PAIRS, _misfit("softmax_grad"), scaled=True
+    ),
+    Row(
+        "log_softmax_grad",
+        lambda y, g, *, dim: g - np.exp(y) * _along(g, dim),
+        _PAIRS,
+        _misfit("log_softmax_grad"),
         scaled=True,
     ),
 ]

@@ -91,8 +91,8 @@ def _correction(unbiased: bool | None, correction: float | None, ddof: float | N
 
 @method()
 def var(
-    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None,
-    axis: Any = None, keepdims: bool = False, ddof: float | None = None,
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """Σ (x − mean)² / max(0, n − correction) over `dim`; the correction is 1 by default, and NumPy's `ddof`."""
     dims = _dims("var", dim, axis)
@@ -102,8 +102,8 @@ def var(
 
 @method()
 def std(
-    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *, correction: float | None = None,
-    axis: Any = None, keepdims: bool = False, ddof: float | None = None,
+    input: Any, dim: Any = None, unbiased: bool | None = None, keepdim: bool = False, *,
+    correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of `var`."""
     dims = _dims("std", dim, axis)
@@ -195,7 +195,9 @@ def _is_float(x: Any) -> bool:
 
 
 @method()
-def logsumexp(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False) -> Tensor:
+def logsumexp(
+    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False
+) -> Tensor:
     """log Σ exp(x) over `dim`, without overflow; integers as float32."""
     input = input if _is_float(input) else ops.cast(input, dtype="float32")
     return ops.logsumexp(input, dim=_dims("logsumexp", dim, axis), keepdim=keepdim or keepdims)  # type: ignore[no-any-return]

@@ -6,7 +6,8 @@ from typing import Any
 
 from .._core import backend
 from ._op import op
-from .elementwise import add, div, maximum, mul, sqrt, sub
+from .activation import relu
+from .elementwise import add, div, mul, sqrt, sub
 from .reduce import mean, var
 from .view import reshape
 
@@ -84,7 +85,7 @@ def _by_channel(x: Any, center: Any, variance: Any, weight: Any, bias: Any, eps:
         return None if a is None else reshape(a, shape=(1, -1) + (1,) * (len(x.shape) - 2))
 
     y = _normalize(x, channels(center), channels(variance), channels(weight), channels(bias), eps)
-    return maximum(y, 0.0) if activation == "relu" else y
+    return relu(y) if activation == "relu" else y
 
 
 @op

@@ -123,7 +123,9 @@ def _product_of_others(x: Any) -> Any:
     if n < 2:
         return backend.full(x.shape, 1, x._dtype)
     half = n // 2
-    left, right, rest = (getitem(x, index=(..., part)) for part in (slice(half), slice(half, 2 * half), slice(2 * half, n)))
+    left, right, rest = (
+        getitem(x, index=(..., part)) for part in (slice(half), slice(half, 2 * half), slice(2 * half, n))
+    )
     pairs = _product_of_others(_side_by_side(mul(left, right), rest))
     of_pairs = getitem(pairs, index=(..., slice(half)))
     of_rest = getitem(pairs, index=(..., slice(half, half + rest.shape[-1])))

@@ -154,14 +154,45 @@ fn train<T: Float>(
         ));
     }
     let x = dense(x)?;
-    let over: Vec<isize> = (0..x.ndim() as isize).filter(|&k| k != 1).collect();
-    let (var, mean) = reduce::var_mean(&x, &over, 0.0, false)?;
+    let (mean, var) = moments::<T>(&x, m)?;
     let rstd = rstd_of::<T>(&var, eps)?;
     if let (Some((running_mean, running_var)), true) = (running, m > 0) {
         update::<T>(running_mean, &mean, momentum, 1.0);
         update::<T>(running_var, &var, momentum, m as f64 / (m as f64 - 1.0));
     }
     Ok((normalize::<T>(&x, &weight, &bias, &mean, &rstd, relu)?, mean, rstd))
+}
+
+/// `Σ d` and `Σ d²` with `d = x − mean`
+#[derive(Clone, Copy)]
+struct Deviations;
+
+impl<T: Float> Summands<T> for Deviations {
+    #[inline(always)]
+    fn apply<S: Simd<T>>(self, s: S, [x, ..]: [S::V; 3], [mean, ..]: [S::V; 4]) -> [S::V; 2] {
+        let d = s.sub(x, mean);
+        [d, s.mul(d, d)]
+    }
+}
+
+/// Mean and biased variance of each channel; what rounding leaves in the mean is found with the squares and taken out
+/// of both.
+fn moments<T: Float>(x: &Array, m: usize) -> Result<(Array, Array)> {
+    let over: Vec<isize> = (0..x.ndim() as isize).filter(|&k| k != 1).collect();
+    let mean = reduce::mean(x, &over, false)?;
+    let sums = sums::<T>(Deviations, around(x), [x; 3], [&mean; 4])?;
+    let var = Array::empty(mean.shape(), T::DTYPE)?;
+    let c = mean.numel();
+    for k in 0..c {
+        // SAFETY: all are contiguous, of c elements and of 2 · c.
+        unsafe {
+            let [first, second] = [0, 1].map(|part| (*sums.ptr::<T>().add(part * c + k)).to_f64() / m as f64);
+            let value = second - first * first;
+            *mean.ptr_mut::<T>().add(k) += T::from_f64(first);
+            *var.ptr_mut::<T>().add(k) = T::from_f64(if value < 0.0 { 0.0 } else { value });
+        }
+    }
+    Ok((mean, var))
 }
 
 /// `running ← (1 − momentum) · running + momentum · factor · new`

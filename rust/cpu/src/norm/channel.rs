@@ -9,7 +9,7 @@ use ferrograd_array::{Array, Result};
 use crate::dense::Around;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, segment_sum};
+use crate::reduce::{self, lanes_below, segment_sums};
 use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// Planes of fewer elements are walked as parts of rows.
@@ -24,7 +24,7 @@ pub trait Map<T: Float>: Copy + Send + Sync {
     fn apply<S: Simd<T>>(self, s: S, x: [S::V; 3], p: [S::V; 4]) -> S::V;
 }
 
-/// Two summands, zero where all elements are.
+/// Two summands of an element of each channel.
 pub trait Summands<T: Float>: Copy + Send + Sync {
     fn apply<S: Simd<T>>(self, s: S, x: [S::V; 3], p: [S::V; 4]) -> [S::V; 2];
 }
@@ -230,33 +230,16 @@ impl<T: Float, F: Summands<T>> Kernel<T> for SumPlanes<T, F> {
             unsafe {
                 let p = self.p.map(|p| s.splat(*p.add(c)));
                 let x = self.x;
-                let summand = |i: usize, part: usize| self.f.apply(s, load(s, x, plane * inner + i, part), p);
+                let summand = |i: usize, part: usize| {
+                    let terms = self.f.apply(s, load(s, x, plane * inner + i, part), p);
+                    if part == S::LANES { terms } else { terms.map(|t| s.select(lanes_below(s, part), t, s.zero())) }
+                };
                 let (first, second): (T, T) = segment_sums(s, inner, summand);
                 *self.out.add(o * 2 * self.n + c) = first;
                 *self.out.add((o * 2 + 1) * self.n + c) = second;
             }
         }
     }
-}
-
-/// Vectors of the second sum that are added straight on.
-const SEGMENT: usize = 64;
-
-/// Both sums in one walk; the second is emptied into a number after every segment.
-#[inline(always)]
-fn segment_sums<T: Float, S: Simd<T>>(s: S, n: usize, f: impl Fn(usize, usize) -> [S::V; 2]) -> (T, T) {
-    let (mut acc, mut total, mut vectors) = (s.zero(), T::ZERO, 0);
-    let first = segment_sum(s, n, |i, part| {
-        let [a, b] = f(i, part);
-        acc = s.add(acc, b);
-        vectors += 1;
-        if vectors == SEGMENT {
-            total += s.sum(acc);
-            (acc, vectors) = (s.zero(), 0);
-        }
-        a
-    });
-    (first, total + s.sum(acc))
 }
 
 struct SumRows<T, F> {

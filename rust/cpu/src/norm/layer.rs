@@ -4,7 +4,7 @@ use super::{Gradients, row};
 use crate::contiguous;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, SquaredDistance, Sum, by_float, segment_sum};
+use crate::reduce::{self, Sum, by_float, lanes_below, segment_sum, segment_sums};
 use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// Elements of a task, about.
@@ -111,8 +111,7 @@ impl<T: Float> Kernel<T> for Forward<T> {
             unsafe {
                 let (x, y) = (self.x.add(r * n), y.add(r * n));
                 let count = T::from_f64(n as f64);
-                let mean = reduce::dense::<T, S, Sum>(s, x, n, s.zero()) / count;
-                let var = reduce::dense::<T, S, SquaredDistance>(s, x, n, s.splat(mean)) / count;
+                let (mean, var) = moments(s, x, n, count);
                 let rstd = T::from_f64(1.0 / (var.to_f64() + self.eps).sqrt());
                 (*means.add(r), *rstds.add(r)) = (mean, rstd);
                 let (mean, rstd) = (s.splat(mean), s.splat(rstd));
@@ -131,6 +130,23 @@ impl<T: Float> Kernel<T> for Forward<T> {
             }
         }
     }
+}
+
+/// Mean and biased variance of a row; what rounding leaves in the mean is found with the squares and taken out of both.
+#[inline(always)]
+unsafe fn moments<T: Float, S: Simd<T>>(s: S, x: *const T, n: usize, count: T) -> (T, T) {
+    // SAFETY: as the caller's: n elements.
+    let mean = unsafe { reduce::dense::<T, S, Sum>(s, x, n, s.zero()) } / count;
+    let center = s.splat(mean);
+    let (first, second) = segment_sums(s, n, |i, part| {
+        // SAFETY: as above.
+        let d = s.sub(unsafe { s.load_partial(x.add(i), part) }, center);
+        let d = if part == S::LANES { d } else { s.select(lanes_below(s, part), d, s.zero()) };
+        [d, s.mul(d, d)]
+    });
+    let rest = first / count;
+    let var = second / count - rest * rest;
+    (mean + rest, if var < T::ZERO { T::ZERO } else { var })
 }
 
 fn backward<T: Float>(

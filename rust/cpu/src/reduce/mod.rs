@@ -5,9 +5,11 @@
 //! bit-equal for any number of threads.
 
 mod arg;
+mod columns;
 mod fold;
 mod plain;
 mod plan;
+mod rows;
 #[cfg(test)]
 pub(crate) mod tests;
 
@@ -17,10 +19,11 @@ use smallvec::SmallVec;
 use crate::parallel::SyncPtr;
 use crate::simd::{Float, Kernel, Simd, vectorize};
 pub use arg::{argmax, argmin, max_dim, min_dim};
-use fold::{Fold, Folding, Min, Prod};
-pub(crate) use fold::{Max, SquaredDistance, Sum, SumExp, dense, lanes_below, segment_sum};
+use fold::{Deviation, Fold, Folding, Min, Prod, SquaredDistance};
+pub(crate) use fold::{Max, Sum, SumExp};
 use plain::Plain;
 use plan::{Plan, output};
+pub(crate) use rows::{dense, lanes_below, segment_sum, segment_sums};
 
 /// Which dimensions are reduced.
 type Over = SmallVec<[bool; 8]>;
@@ -287,9 +290,17 @@ pub fn var_mean(a: &Array, dims: &[isize], correction: f64, keepdim: bool) -> Re
 }
 
 fn var_mean_of<T: Float>(a: &Array, over: &Over, correction: f64, keepdim: bool) -> Result<(Array, Array)> {
+    let plan = Plan::new(a.layout(), over, false);
     let mean = mean_of::<T>(a, over, keepdim)?;
+    // What rounding left in the mean is taken out of it, so that equal elements have the variance 0.
     let var = output(a.layout(), over, keepdim, T::DTYPE)?;
-    folded::<T, _>(a, &Plan::new(a.layout(), over, false), SquaredDistance, Some(&mean), &var);
+    folded::<T, _>(a, &plan, Deviation, Some(&mean), &var);
+    divide::<T>(&var, count(a.layout(), over) as f64);
+    for i in 0..mean.numel() {
+        // SAFETY: both are dense, new, of that many elements.
+        unsafe { *mean.ptr_mut::<T>().add(i) += *var.ptr::<T>().add(i) };
+    }
+    folded::<T, _>(a, &plan, SquaredDistance, Some(&mean), &var);
     divide::<T>(&var, (count(a.layout(), over) as f64 - correction).max(0.0));
     Ok((var, mean))
 }

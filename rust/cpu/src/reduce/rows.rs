@@ -1,0 +1,202 @@
+//! Reductions of elements that lie together, or are gathered: one result at a time.
+
+use super::fold::{Cascade, Fold};
+use super::plan::{Cursor, Plan, Rows};
+use crate::simd::{Float, Kernel, Simd};
+
+/// Elements that are accumulated straight on; the sums of such segments are added pairwise, so that the error grows
+/// with the logarithm of the length.
+const SEGMENT: usize = 1024;
+/// Runs shorter than this are gathered into a tile.
+const SHORT_RUN: usize = 64;
+const TILE: usize = 256;
+
+/// The first `n` lanes.
+#[inline(always)]
+pub fn lanes_below<T: Float, S: Simd<T>>(s: S, n: usize) -> S::M {
+    const { assert!(S::LANES <= 16) };
+    let ones = [T::ONE; 16];
+    // SAFETY: `n` is at most the number of lanes.
+    let ones = unsafe { s.load_partial(ones.as_ptr(), n) };
+    s.ne(ones, s.zero())
+}
+
+/// `n` elements that lie together.
+#[inline(always)]
+unsafe fn segment<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usize, p: S::V) -> T {
+    let mut i = 0;
+    // SAFETY: the caller gives n elements.
+    unsafe {
+        let identity = s.splat(F::identity());
+        let mut total = identity;
+        if n >= 8 * S::LANES {
+            let mut acc = [identity; 8];
+            while i + 8 * S::LANES <= n {
+                for v in 0..8 {
+                    acc[v] = F::step(s, acc[v], s.load(x.add(i + v * S::LANES)), p);
+                }
+                i += 8 * S::LANES;
+            }
+            for v in 0..4 {
+                acc[v] = F::join(s, acc[v], acc[v + 4]);
+            }
+            total = F::join(s, F::join(s, acc[0], acc[2]), F::join(s, acc[1], acc[3]));
+        }
+        while i + S::LANES <= n {
+            total = F::step(s, total, s.load(x.add(i)), p);
+            i += S::LANES;
+        }
+        if i < n {
+            let next = F::step(s, total, s.load_partial(x.add(i), n - i), p);
+            total = s.select(lanes_below(s, n - i), next, total);
+        }
+        F::join_lanes(s, total)
+    }
+}
+
+/// Any number of elements that lie together.
+#[inline(always)]
+pub unsafe fn dense<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usize, p: S::V) -> T {
+    let mut cascade = Cascade::new();
+    let mut i = 0;
+    loop {
+        let length = SEGMENT.min(n - i);
+        // SAFETY: as the caller's.
+        let value = unsafe { segment::<T, S, F>(s, x.add(i), length, p) };
+        i += length;
+        if length == n {
+            return value;
+        }
+        cascade.push(value, F::join_two);
+        if i == n {
+            return cascade.finish(F::identity(), F::join_two);
+        }
+    }
+}
+
+/// `Σ f(i, part)` for the elements `i..i + part` of a row of `n`, segments added pairwise; `f` is zero in the lanes
+/// from `part` on.
+#[inline(always)]
+pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize, usize) -> S::V) -> T {
+    let mut cascade = Cascade::new();
+    let mut i = 0;
+    while i < n {
+        let end = (i + SEGMENT).min(n);
+        let mut acc = [s.zero(); 4];
+        while i + 4 * S::LANES <= end {
+            for v in 0..4 {
+                acc[v] = s.add(acc[v], f(i + v * S::LANES, S::LANES));
+            }
+            i += 4 * S::LANES;
+        }
+        while i < end {
+            let part = S::LANES.min(end - i);
+            acc[0] = s.add(acc[0], f(i, part));
+            i += part;
+        }
+        cascade.push(s.sum(s.add(s.add(acc[0], acc[1]), s.add(acc[2], acc[3]))), |a, b| a + b);
+    }
+    cascade.finish(T::ZERO, |a, b| a + b)
+}
+
+/// Vectors of a second sum that are added straight on.
+const SECOND: usize = 64;
+
+/// Two sums in one walk, each as [`segment_sum`]; the second is emptied into a number after [`SECOND`] vectors.
+#[inline(always)]
+pub fn segment_sums<T: Float, S: Simd<T>>(s: S, n: usize, f: impl Fn(usize, usize) -> [S::V; 2]) -> (T, T) {
+    let (mut acc, mut total, mut vectors) = (s.zero(), T::ZERO, 0);
+    let first = segment_sum(s, n, |i, part| {
+        let [a, b] = f(i, part);
+        acc = s.add(acc, b);
+        vectors += 1;
+        if vectors == SECOND {
+            total += s.sum(acc);
+            (acc, vectors) = (s.zero(), 0);
+        }
+        a
+    });
+    (first, total + s.sum(acc))
+}
+
+/// Elements `start..end` of one result, wherever they lie.
+#[inline(always)]
+unsafe fn scattered<T: Float, S: Simd<T>, F: Fold<T>>(
+    s: S,
+    x: *const T,
+    axes: &[(usize, isize)],
+    start: usize,
+    end: usize,
+    p: S::V,
+) -> T {
+    let (inner, stride) = axes[axes.len() - 1];
+    let in_place = stride == 1 && inner >= SHORT_RUN;
+    let mut tile = [T::ZERO; TILE];
+    let mut cascade = Cascade::new();
+    let mut cursor = Cursor::new(axes, start);
+    let mut left = end - start;
+    while left > 0 {
+        // SAFETY: the cursor stays inside the axes; a tile is filled before it is read.
+        unsafe {
+            let (from, n) = if in_place {
+                let n = cursor.run().min(left).min(SEGMENT);
+                let from = x.offset(cursor.offset);
+                cursor.skip(n);
+                (from, n)
+            } else {
+                let n = left.min(TILE);
+                fill(&mut tile[..n], x, &mut cursor, stride);
+                (tile.as_ptr(), n)
+            };
+            cascade.push(segment::<T, S, F>(s, from, n, p), F::join_two);
+            left -= n;
+        }
+    }
+    cascade.finish(F::identity(), F::join_two)
+}
+
+/// The next elements of a walk, side by side.
+#[inline(always)]
+unsafe fn fill<T: Float>(tile: &mut [T], x: *const T, cursor: &mut Cursor, stride: isize) {
+    let mut filled = 0;
+    while filled < tile.len() {
+        let n = cursor.run().min(tile.len() - filled);
+        for j in 0..n {
+            // SAFETY: as the caller's.
+            tile[filled + j] = unsafe { *x.offset(cursor.offset + j as isize * stride) };
+        }
+        cursor.skip(n);
+        filled += n;
+    }
+}
+
+pub struct RowsKernel<'a, T: Float, F> {
+    pub plan: &'a Plan,
+    pub src: *const T,
+    pub task: Rows,
+    pub dst: *mut T,
+    pub params: *const T,
+    pub _fold: F,
+}
+
+impl<T: Float, F: Fold<T>> Kernel<T> for RowsKernel<'_, T, F> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        let Rows { first, last, start, end } = self.task;
+        let axes = &self.plan.reduced;
+        let mut row = Cursor::new(&self.plan.kept, first);
+        for o in first..last {
+            // SAFETY: the cursors stay inside the array; the results are this task's own.
+            unsafe {
+                let x = self.src.offset(row.offset);
+                let p = if self.params.is_null() { s.zero() } else { s.splat(*self.params.add(o)) };
+                *self.dst.add(o - first) = match axes.as_slice() {
+                    [] | [(_, 1)] => dense::<T, S, F>(s, x.add(start), end - start, p),
+                    _ => scattered::<T, S, F>(s, x, axes, start, end, p),
+                };
+            }
+            row.skip(1);
+        }
+    }
+}
