@@ -68,10 +68,9 @@ pub fn with_out<'py>(
 #[pymodule]
 pub mod backend {
     #[pymodule_export]
-    use super::copy::{cast, clone, copy_, ordered};
     use super::conv::{conv, conv_input_grad, conv_weight_grad};
     #[pymodule_export]
-    use super::copy::{cast, copy_};
+    use super::copy::{cast, clone, copy_, ordered};
     #[pymodule_export]
     use super::elementwise::{
         abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos, div,
