@@ -218,10 +218,11 @@ THREE = [
 ]  # fmt: skip
 
 COPIES = [
-    Row("cast", lambda x, dtype: x, [Sample((Arr(s),), {"dtype": d}) for s in ((), (67,), (0, 3)) for d in ("float32", "float64")],
+    # Into float64 only: finite differences drown in the rounding of float32.
+    Row("cast", lambda x, dtype: x, [Sample((Arr(s),), {"dtype": "float64"}) for s in ((), (67,), (0, 3))],
         [Bad((Arr((3,)),), {"dtype": "complex"}, fg.DTypeError, "no dtype is called 'complex'")]),
     Row("cast", lambda x, dtype: x.astype(dtype), [Sample((Arr((300,), low=-90.0, high=90.0, kind=k),), {"dtype": d})
-        for k in ("float", "int", "bool") for d in ("int64", "int32", "bool", "uint8") if (k, d) != ("float", "uint8") and (k, d) != ("int", "uint8")],
+        for k in ("float", "int", "bool") for d in ("float32", "int64", "int32", "bool", "uint8") if (k, d) != ("float", "uint8") and (k, d) != ("int", "uint8")],
         id="cast-kinds", **plain()),
     Row("clone", lambda x: x, [Sample((Arr(s),)) for s in ((), (0, 3), (67,), (5, 7, 9), (300, 301))], [],
         torch=lambda t, x: x.clone()),
