@@ -14,7 +14,7 @@ from .functions import *  # noqa: F403
 from ._tensor import Tensor
 from . import nn, optim, random
 from .random import (
-    Generator, bernoulli, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint, randn, randn_like, randperm,
+    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint, randn, randn_like, randperm,
     seed, set_rng_state,
 )  # fmt: skip
 from .serialization import load, load_metadata, save

@@ -318,6 +318,47 @@ def test_a_hook_may_remove_itself():
     assert not m._forward_hooks
 
 
+def test_full_backward_hooks():
+    class Two(nn.Module):
+        def forward(self, x, y, times):
+            return x * y, x * times
+
+    m = Two()
+    seen = []
+    handle = m.register_full_backward_hook(lambda module, gi, go: seen.append((module, gi, go)))
+    x, y = fg.full((2,), 3.0, requires_grad=True), fg.full((2,), 5.0)
+    a, b = m(x, y, 7.0)
+    (a * 2.0).sum().backward()
+    (module, grad_input, grad_output) = seen.pop()
+    assert module is m
+    assert [None if g is None else g.tolist() for g in grad_input] == [[10.0, 10.0], None, None]
+    assert [None if g is None else g.tolist() for g in grad_output] == [[2.0, 2.0], None]
+    assert x.grad.tolist() == [10.0, 10.0]
+    handle.remove()
+    m.register_full_backward_pre_hook(lambda module, go: tuple(None if g is None else g * 10.0 for g in go))
+    m.register_full_backward_hook(lambda module, gi, go: (gi[0] + 1.0, None, None))
+    x.grad = None
+    a, b = m(x, y, 7.0)
+    (a + b).sum().backward()
+    assert x.grad.tolist() == [121.0, 121.0]
+    m.register_full_backward_hook(lambda module, gi, go: gi[0])
+    a, b = m(x, y, 7.0)
+    with pytest.raises(RuntimeError, match="full backward hook: expected 3 gradients, got 1"):
+        a.sum().backward()
+
+
+def test_full_backward_hook_without_an_input_gradient():
+    m = Scale()
+    seen = []
+    m.register_full_backward_hook(lambda module, gi, go: seen.append((gi, go[0].tolist())))
+    m(fg.ones(3)).backward(fg.full((3,), 2.0))
+    assert seen == [((None,), [2.0] * 3)]
+    assert m.factor.grad.tolist() == [2.0] * 3
+    with fg.no_grad():
+        m(fg.ones(3))
+    assert len(seen) == 1
+
+
 # -- text
 
 

@@ -110,7 +110,13 @@ class Sequential(_Ordered):
 
 
 def _unhooked(module: Any) -> bool:
-    return not (module._forward_hooks or module._forward_pre_hooks or "forward" in module.__dict__)
+    return not (
+        module._forward_hooks
+        or module._forward_pre_hooks
+        or module._backward_hooks
+        or module._backward_pre_hooks
+        or "forward" in module.__dict__
+    )
 
 
 class ModuleList(_Ordered):

@@ -11,6 +11,7 @@ from ..autograd import RemovableHandle, no_grad
 from ..dtypes import BY_NAME, dtype_name
 from ..dtypes import device as _device
 from . import _state
+from ._backward_hooks import Watch
 from ._where import locate
 from .parameter import Parameter
 
@@ -62,6 +63,8 @@ class Module:
             _modules={},
             _forward_pre_hooks={},
             _forward_hooks={},
+            _backward_pre_hooks={},
+            _backward_hooks={},
         )
 
     # -- the call ------------------------------------------------------------------------------------------------------
@@ -72,7 +75,7 @@ class Module:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         try:
-            if self._forward_pre_hooks or self._forward_hooks:
+            if self._forward_pre_hooks or self._forward_hooks or self._backward_hooks or self._backward_pre_hooks:
                 return self._call_with_hooks(args, kwargs)
             return self.forward(*args, **kwargs)
         except Exception as error:
@@ -92,12 +95,15 @@ class Module:
                 args, kwargs = changed
             else:
                 args = changed if isinstance(changed, tuple) else (changed,)
+        watch = Watch(self) if self._backward_hooks or self._backward_pre_hooks else None
+        if watch is not None:
+            args = watch.inputs(args)
         result = self.forward(*args, **kwargs)
         for hook, with_kwargs in list(self._forward_hooks.values()):
             changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
             if changed is not None:
                 result = changed
-        return result
+        return result if watch is None else watch.output(result)
 
     def register_forward_pre_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -106,7 +112,7 @@ class Module:
 
         With `with_kwargs` it is `hook(module, args, kwargs)` and returns None or a pair.
         """
-        return _register(self._forward_pre_hooks, hook, prepend, with_kwargs)
+        return _register(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
     def register_forward_hook(
         self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
@@ -115,7 +121,18 @@ class Module:
 
         With `with_kwargs` it is `hook(module, args, kwargs, output)`.
         """
-        return _register(self._forward_hooks, hook, prepend, with_kwargs)
+        return _register(self._forward_hooks, (hook, with_kwargs), prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_output)` before the module's gradients; what it returns takes grad_output's place."""
+        return _register(self._backward_pre_hooks, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
+        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
+
+        Both are tuples, None standing for what has no gradient. What the hook returns takes the place of grad_input.
+        """
+        return _register(self._backward_hooks, hook, prepend)
 
     # -- attributes ----------------------------------------------------------------------------------------------------
 
@@ -456,15 +473,13 @@ def _indented(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
-def _register(hooks: dict[int, Any], hook: Callable[..., Any], prepend: bool, with_kwargs: bool) -> RemovableHandle:
+def _register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
     handle = RemovableHandle(hooks)
+    later = dict(hooks) if prepend else {}
     if prepend:
-        later = dict(hooks)
         hooks.clear()
-        hooks[handle.id] = (hook, with_kwargs)
-        hooks.update(later)
-    else:
-        hooks[handle.id] = (hook, with_kwargs)
+    hooks[handle.id] = hook
+    hooks.update(later)
     return handle
 
 
