@@ -32,7 +32,7 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         raise ValueError(f"show_config: mode: expected 'stdout' or 'dicts', got {mode!r}")
     import platform
 
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "ferrograd": {
             "version": _core.__version__,
             "platform": platform.platform(),

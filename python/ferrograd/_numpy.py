@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy import _NoValue  # type: ignore[attr-defined]
+from numpy import _NoValue
 
 from . import _core, creation, functions
 from ._core import TensorBase
@@ -137,7 +137,7 @@ def _expand_dims(a: Any, axis: Any) -> Any:
 
 
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return functions.broadcast_to(array, shape if isinstance(shape, (tuple, list)) else (shape,))
+    return functions.broadcast_to(array, tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:

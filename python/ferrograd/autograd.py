@@ -47,6 +47,8 @@ class Node:
     def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
         self.op = op
         self.attributes = attributes
+        self.edges: tuple[Any, ...]
+        self.saved: tuple[Any, ...] | None
         self.edges, self.saved = capture(args, result, op.spec)
         self.order = next(_order)
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
@@ -145,7 +147,7 @@ def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
 def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
     """The gradients of a fused op by way of the ops it is made of, so that they can be differentiated again."""
     values = dict(zip(node.op.saves, saved, strict=True))
-    operands = [values.get(name) for name in node.op.operands]
+    operands: list[Any] = [values.get(name) for name in node.op.operands]
     # Aliases, so that the walk ends at the operands even where one is made from another.
     wanted = [k for k, edge in enumerate(node.edges) if edge is not None]
     for k in wanted:

@@ -18,7 +18,7 @@ class dtype:
 
     __slots__ = ("is_floating_point", "itemsize", "name")
 
-    def __init__(self, name: str, itemsize: int, is_floating_point: bool) -> None:
+    def __init__(self, name: str, itemsize: builtins.int, is_floating_point: builtins.bool) -> None:
         self.name = name
         self.itemsize = itemsize
         self.is_floating_point = is_floating_point
@@ -52,7 +52,7 @@ def dtype_name(given: Any) -> str:
     if isinstance(given, type) and given in _BY_PYTHON_TYPE:
         return _BY_PYTHON_TYPE[given].name
     try:
-        name = np.dtype(given).name
+        name = str(np.dtype(given).name)
     except TypeError:
         name = repr(given)
     if name not in BY_NAME:
