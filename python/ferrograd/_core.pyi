@@ -1,6 +1,5 @@
 """What the compiled module offers. tests/test_stub.py holds this file to it."""
 
-from collections.abc import Sequence
 from typing import Any
 
 __version__: str
@@ -110,6 +109,5 @@ class testing:
     def declared_paths() -> list[tuple[str, bool]]: ...
     @staticmethod
     def entered_paths() -> list[tuple[str, str, int]]: ...
-
 
 backend: Any

@@ -230,9 +230,7 @@ class Tensor(_core.TensorBase):
 
     def __bool__(self) -> bool:
         if self.numel() != 1:
-            raise RuntimeError(
-                f"the truth of a tensor of {self.numel()} elements is ambiguous; use .any() or .all()"
-            )
+            raise RuntimeError(f"the truth of a tensor of {self.numel()} elements is ambiguous; use .any() or .all()")
         return bool(self.item())
 
     def __iter__(self) -> Any:
