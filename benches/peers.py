@@ -144,8 +144,9 @@ def main() -> None:
     peers = [library for library in found if library != "ferrograd"]
     print(f"\n{processor()}, {args.threads} threads, {machine['isa']}; {', '.join(w.version for w in workers.values())}")
     print(
-        f"FMA peak {machine['fma_peak'] / 1e9:.0f} GFLOP/s, copy {machine['copy'] / 1e9:.1f} GB/s; medians of {args.rounds} "
-        "rounds, (spread) = (max − min) / median\n"
+        f"FMA peak {machine['fma_peak'] / 1e9:.0f} GFLOP/s, copy {machine['copy'] / 1e9:.1f} GB/s, "
+        f"empty region {machine['region'] * 1e6:.1f} µs; medians of {args.rounds} rounds, "
+        "(spread) = (max − min) / median\n"
     )
     header = ["workload", "ferrograd", *peers, "fastest peer / ours", "% of FMA peak"]
     rows = [header, ["---"] * len(header)]

@@ -55,7 +55,7 @@ def grad_of(x: fg.Tensor) -> Any:
     return None if x.grad is None else x.grad.tolist()
 
 
-# -- backward ------------------------------------------------------------------------------------------------------------
+# -- backward ---------------------------------------------------------------------------------------------------------
 
 
 def test_the_chain_rule() -> None:
@@ -150,12 +150,14 @@ def test_a_second_walk_needs_retain_graph() -> None:
     y.backward(retain_graph=True)
     y.backward()
     assert grad_of(x) == [4.0]
-    with pytest.raises(RuntimeError, match=r"backward of mul: .* a second time.*; use retain_graph=True the first time"):
+    with pytest.raises(
+        RuntimeError, match=r"backward of mul: .* a second time.*; use retain_graph=True the first time"
+    ):
         y.backward()
     assert grad_of(x) == [4.0]
 
 
-# -- grad ----------------------------------------------------------------------------------------------------------------
+# -- grad -------------------------------------------------------------------------------------------------------------
 
 
 def test_grad_touches_no_grad() -> None:
@@ -210,7 +212,7 @@ def test_backward_with_create_graph() -> None:
     assert grad_of(x) == [12.0]
 
 
-# -- several results -----------------------------------------------------------------------------------------------------
+# -- several results --------------------------------------------------------------------------------------------------
 
 
 def test_an_op_of_several_results(both: Any) -> None:
@@ -252,7 +254,7 @@ def test_second_order_through_several_results(both: Any) -> None:
     assert (by_xx.item(), by_xy.item()) == (50, 40)
 
 
-# -- hooks ---------------------------------------------------------------------------------------------------------------
+# -- hooks ------------------------------------------------------------------------------------------------------------
 
 
 def test_hooks_change_gradients() -> None:
@@ -326,7 +328,7 @@ def test_retain_grad_keeps_no_tensor_alive() -> None:
     assert grad_of(x) == [6.0]
 
 
-# -- modes ---------------------------------------------------------------------------------------------------------------
+# -- modes ------------------------------------------------------------------------------------------------------------
 
 
 def recorded() -> bool:
@@ -415,7 +417,7 @@ def test_decorated_generators() -> None:
                 yield (got, recorded())
             except KeyError:
                 yield ("caught", recorded())
-            return "end"  # noqa: B901
+            return "end"
         finally:
             closed.append(recorded())
 
@@ -481,7 +483,7 @@ def test_what_is_recorded() -> None:
         (x * 2).requires_grad = False
 
 
-# -- memory --------------------------------------------------------------------------------------------------------------
+# -- memory -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -528,13 +530,13 @@ DEPTH = 100_000
 @pytest.mark.parametrize("kind", ["add", "mul", "view"])
 def test_a_graph_of_100_000_nodes(kind: str, no_gc: None) -> None:
     """Built, differentiated and dropped without recursion and without the garbage collector."""
-    step = {"add": lambda y: y + x, "mul": lambda y: y * one, "view": lambda y: y.reshape(1, 1).reshape(1)}[kind]
     before = fg.memory_stats()["in_use"]
     x, one = leaf(1), fg.ones(1)
+    step: Any = {"add": ops.add, "mul": lambda y, _: y * one, "view": lambda y, _: y.reshape(1, 1).reshape(1)}[kind]
     y = x * 1
     first = weakref.ref(y.grad_fn)
     for _ in range(DEPTH):
-        y = step(y)
+        y = step(y, x)
     assert sys.getrecursionlimit() < DEPTH
     (by_x,) = autograd.grad(y, x, retain_graph=True)
     y.backward(retain_graph=True)
@@ -543,7 +545,7 @@ def test_a_graph_of_100_000_nodes(kind: str, no_gc: None) -> None:
     assert first() is not None
     del y
     assert first() is None
-    del x, one, by_x, step
+    del x, by_x, step, one
     assert fg.memory_stats()["in_use"] == before
 
 

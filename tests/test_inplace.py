@@ -10,7 +10,7 @@ import pytest
 import ferrograd as fg
 from ferrograd import autograd
 
-# -- overlap (decision 15) -----------------------------------------------------------------------------------------------
+# -- overlap (decision 15) --------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("n", [5, 8, 257, 70_001])
@@ -35,7 +35,11 @@ def test_assignment_between_overlapping_slices(n: int, to: slice, source: slice,
 
 @pytest.mark.parametrize("n", [5, 257, 70_001])
 def test_in_place_arithmetic_on_overlapping_views(n: int) -> None:
-    for to, source in [(slice(1, None), slice(None, -1)), (slice(None, -1), slice(1, None)), (slice(None), slice(None, None, -1))]:
+    for to, source in [
+        (slice(1, None), slice(None, -1)),
+        (slice(None, -1), slice(1, None)),
+        (slice(None), slice(None, None, -1)),
+    ]:
         want = np.arange(n, dtype=np.float32)
         x = fg.tensor(want)
         want[to] = want[to] + want[source]
@@ -89,13 +93,15 @@ def test_assignment_broadcasts_and_converts() -> None:
     assert x.tolist() == [[1, 2, 3], [0, 5, 1]]
 
 
-# -- the graph (decision 7) ----------------------------------------------------------------------------------------------
+# -- the graph (decision 7) -------------------------------------------------------------------------------------------
 
 
 def test_a_leaf_that_requires_grad() -> None:
     x = fg.ones(3, requires_grad=True)
     for write in (lambda: x.add_(1), lambda: x.__setitem__(0, 1.0), lambda: fg.add(x.detach(), 1, out=x)):
-        with pytest.raises(RuntimeError, match="a leaf tensor that requires grad is being used in an in-place operation"):
+        with pytest.raises(
+            RuntimeError, match="a leaf tensor that requires grad is being used in an in-place operation"
+        ):
             write()
     with fg.no_grad():
         x.add_(1)
@@ -146,7 +152,7 @@ def test_a_view_of_a_recorded_tensor_names_the_cure() -> None:
     x = fg.ones(3, requires_grad=True)
     y = x * 2
     for view in (y[1:], y.reshape(3, 1), x[1:]):
-        with pytest.raises(RuntimeError, match="in-place on a view .* use the out-of-place form, or no_grad"):
+        with pytest.raises(RuntimeError, match=r"in-place on a view .* use the out-of-place form, or no_grad"):
             view.add_(1)
     with fg.no_grad():
         y[1:].add_(1)
@@ -197,7 +203,7 @@ def test_a_changed_saved_value_is_named(write: Any, version: int) -> None:
         write(w)
     with pytest.raises(
         RuntimeError,
-        match=rf"backward of mul: 'y', of shape \(3,\) and dtype float32, was saved .* at version {version}, expected version 0",
+        match=rf"backward of mul: 'y', of shape \(3,\) and dtype float32, .* at version {version}, expected version 0",
     ):
         y.backward(fg.ones(3))
 
@@ -209,7 +215,7 @@ def test_a_saved_leaf_whose_data_was_replaced() -> None:
     y.backward(fg.ones(2), retain_graph=True)
     assert x.grad is not None
     assert x.grad.tolist() == [2.0, 3.0]
-    with pytest.raises(RuntimeError, match="backward of mul: 'y'.* shows other memory since its data was assigned to"):
+    with pytest.raises(RuntimeError, match=r"backward of mul: 'y'.* shows other memory since its data was assigned to"):
         y.backward(fg.ones(2), create_graph=True)
 
 
@@ -239,7 +245,7 @@ def test_anomaly_detection_sees_writes_through_numpy() -> None:
 
 def test_out_does_not_lose_a_gradient() -> None:
     x = fg.ones(3, requires_grad=True)
-    with pytest.raises(RuntimeError, match="add: out: .* has no gradient"):
+    with pytest.raises(RuntimeError, match=r"add: out: .* has no gradient"):
         fg.add(x, 1, out=fg.zeros(3))
     with fg.no_grad():
         assert fg.add(x, 1, out=fg.zeros(3)).tolist() == [2, 2, 2]
@@ -267,7 +273,7 @@ def test_retain_grad_follows_an_in_place_op() -> None:
     assert x.grad.tolist() == [6.0, 60.0]
 
 
-# -- gradients share no memory -------------------------------------------------------------------------------------------
+# -- gradients share no memory ----------------------------------------------------------------------------------------
 
 
 def test_two_leaves_never_share_a_gradient() -> None:

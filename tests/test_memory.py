@@ -37,7 +37,7 @@ def test_sizes_that_are_none() -> None:
         fg.empty(-1)
     with pytest.raises((OverflowError, MemoryError, ValueError)):
         fg.empty(2**64)
-    with pytest.raises(TypeError, match="zeros: size: expected integers, got 1.5"):
+    with pytest.raises(TypeError, match=r"zeros: size: expected integers, got 1\.5"):
         fg.zeros(1.5)
     assert fg.empty(0, 2**62).numel() == 0
     assert fg.zeros(2**62, 0).shape == (2**62, 0)
@@ -95,7 +95,9 @@ STEP = """
 
 def test_a_steady_loop_does_not_grow() -> None:
     """1,000 steps: every request is met from the cache, and as much is in use as before."""
-    code = STEP + """
+    code = (
+        STEP
+        + """
     for _ in range(5):
         step()
     before = fg.memory_stats()
@@ -108,13 +110,16 @@ def test_a_steady_loop_does_not_grow() -> None:
     assert after["cached"] == before["cached"]
     assert after["hits"] > before["hits"] + 1000
     """
+    )
     check(code, timeout=120, FERROGRAD_NUM_THREADS="2")
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="the system has no getrusage")
 def test_a_steady_step_has_no_page_fault() -> None:
     """The interpreter may still touch a new page now and then; a step that faults shows in every window."""
-    code = STEP + """
+    code = (
+        STEP
+        + """
     import gc, resource
     gc.collect()
     gc.disable()
@@ -129,6 +134,7 @@ def test_a_steady_step_has_no_page_fault() -> None:
         windows.append(after.ru_minflt + after.ru_majflt - before.ru_minflt - before.ru_majflt)
     print(windows)
     """
+    )
     windows = eval(check(code, timeout=120, FERROGRAD_NUM_THREADS="2"))
     assert min(windows) == 0, windows
     assert sum(windows) < 100, windows

@@ -12,7 +12,7 @@ import pytest
 import ferrograd as fg
 from ferrograd import _numpy
 
-# -- memory ------------------------------------------------------------------------------------------------------------
+# -- memory -----------------------------------------------------------------------------------------------------------
 
 
 def test_from_numpy_shares_memory() -> None:
@@ -226,7 +226,7 @@ def test_array_protocol() -> None:
     assert np.array([fg.tensor(1.0), fg.tensor(2.0)]).tolist() == [1.0, 2.0]
 
 
-# -- NumPy's functions -------------------------------------------------------------------------------------------------
+# -- NumPy's functions ------------------------------------------------------------------------------------------------
 
 #: Names in the tables of `_numpy.py` whose functions this build has not.
 PENDING = {

@@ -106,7 +106,9 @@ def test_ctrl_c_ends_a_loop(line: str) -> None:
         "print('ready', flush=True)\n"
         f"while True: {line}\n"
     )
-    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
         try:

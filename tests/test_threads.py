@@ -153,7 +153,12 @@ def test_numbers_of_threads_change_while_others_compute(threads: Any) -> None:
 
 @pytest.mark.parametrize(
     "kernel",
-    [lambda x, m: x + x, lambda x, m: x.to("float64"), lambda x, m: m.matmul(m), lambda x, m: fg.full((20_000_000,), 1.0)],
+    [
+        lambda x, m: x + x,
+        lambda x, m: x.to("float64"),
+        lambda x, m: m.matmul(m),
+        lambda x, m: fg.full((20_000_000,), 1.0),
+    ],
     ids=["add", "cast", "matmul", "full"],
 )
 def test_the_gil_is_given_back_in_kernels(kernel: Any, threads: Any) -> None:
@@ -185,7 +190,5 @@ def test_the_gil_is_given_back_in_kernels(kernel: Any, threads: Any) -> None:
         stop.set()
         other.join()
     # In the middle half of some kernel call, far from where Python hands the GIL over by itself.
-    inside = [
-        sum(begin + (end - begin) / 4 < t < end - (end - begin) / 4 for t in ticks) for begin, end in spans
-    ]
+    inside = [sum(begin + (end - begin) / 4 < t < end - (end - begin) / 4 for t in ticks) for begin, end in spans]
     assert max(inside) > 0, spans

@@ -100,7 +100,8 @@ def machine() -> dict[str, Any]:
     from ferrograd import _core
 
     n = fg.get_num_threads()
-    return {"isa": _core.isa(), "fma_peak": _core.fma_peak(n), "copy": _core.copy_bandwidth(n)}
+    peaks = {"fma_peak": _core.fma_peak(n), "copy": _core.copy_bandwidth(n), "region": _core.empty_region()}
+    return {"isa": _core.isa(), **peaks}
 
 
 def steady_state() -> dict[str, Any]:

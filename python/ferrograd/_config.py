@@ -32,15 +32,22 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
         raise ValueError(f"show_config: mode: expected 'stdout' or 'dicts', got {mode!r}")
     import platform
 
-    found = {
+    found: dict[str, dict[str, Any]] = {
         "ferrograd": {
             "version": _core.__version__,
             "platform": platform.platform(),
             "python": platform.python_version(),
             "numpy": np.__version__,
         },
-        "instruction set": {"in force": _core.isa(), "available": _core.isas(), "FERROGRAD_ISA": os.environ.get("FERROGRAD_ISA")},
-        "threads": {"number": _core.get_num_threads(), "FERROGRAD_NUM_THREADS": os.environ.get("FERROGRAD_NUM_THREADS")},
+        "instruction set": {
+            "in force": _core.isa(),
+            "available": _core.isas(),
+            "FERROGRAD_ISA": os.environ.get("FERROGRAD_ISA"),
+        },
+        "threads": {
+            "number": _core.get_num_threads(),
+            "FERROGRAD_NUM_THREADS": os.environ.get("FERROGRAD_NUM_THREADS"),
+        },
         "memory pool": dict(_core.memory_stats()),
         "peers": {name: _version(name) for name in PEERS},
     }
@@ -49,6 +56,12 @@ def show_config(mode: str = "stdout") -> dict[str, Any] | None:
     for title, entries in found.items():
         print(f"{title}:")
         for name, value in entries.items():
-            shown = ", ".join(value) if isinstance(value, list) else "not found" if value is None and title == "peers" else value
+            shown = (
+                ", ".join(value)
+                if isinstance(value, list)
+                else "not found"
+                if value is None and title == "peers"
+                else value
+            )
             print(f"  {name}: {shown}")
     return None

@@ -1,7 +1,8 @@
 """NumPy's functions on Tensors: `np.exp(t)`, `array + t`, `np.concatenate([t, array])` run our ops and give Tensors.
 
-What stands in the tables below runs here. Everything else runs in NumPy on the tensors' memory and gives what NumPy gives,
-unless an operand requires grad: the gradient would end there unseen, so that is a TypeError which names `detach()`.
+What stands in the tables below runs here. Everything else runs in NumPy on the tensors' memory and gives what NumPy
+gives, unless an operand requires grad: the gradient would end there unseen, so that is a TypeError which names
+`detach()`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
-from numpy import _NoValue  # type: ignore[attr-defined]
+from numpy import _NoValue
 
 from . import _core, creation, functions
 from ._core import TensorBase
@@ -19,7 +20,8 @@ from .functions.shape import normalize_dim
 
 #: NumPy's ufuncs and our names of the same functions.
 UFUNCS = {
-    "absolute": "abs", "add": "add", "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or", "bitwise_xor": "bitwise_xor",
+    "absolute": "abs", "add": "add", "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or",
+    "bitwise_xor": "bitwise_xor",
     "ceil": "ceil", "cos": "cos", "divide": "div", "equal": "eq", "exp": "exp", "expm1": "expm1", "floor": "floor",
     "floor_divide": "floor_divide", "greater": "gt", "greater_equal": "ge", "invert": "bitwise_not",
     "isfinite": "isfinite", "isinf": "isinf", "isnan": "isnan", "less": "lt", "less_equal": "le", "log": "log",
@@ -37,8 +39,8 @@ REDUCTIONS = {
 
 #: Questions about tensors, whose answers have no gradient: always NumPy's.
 QUESTIONS = {
-    "allclose", "array2string", "array_equal", "array_repr", "array_str", "can_cast", "iscomplexobj", "isclose", "isrealobj",
-    "may_share_memory", "ndim", "result_type", "shape", "shares_memory", "size",
+    "allclose", "array2string", "array_equal", "array_repr", "array_str", "can_cast", "iscomplexobj", "isclose",
+    "isrealobj", "may_share_memory", "ndim", "result_type", "shape", "shares_memory", "size",
 }  # fmt: skip
 
 
@@ -73,7 +75,13 @@ def _spread(name: str) -> Callable[..., Any]:
     """var and std, which NumPy divides by n and PyTorch by n - 1."""
 
     def call(
-        a: Any, axis: Any = None, dtype: Any = None, out: Any = None, ddof: Any = 0, keepdims: Any = False, **extras: Any
+        a: Any,
+        axis: Any = None,
+        dtype: Any = None,
+        out: Any = None,
+        ddof: Any = 0,
+        keepdims: Any = False,
+        **extras: Any,
     ) -> Any:
         correction = extras.pop("correction", _NoValue)
         _no_extras({"dtype": dtype, "out": out, **extras})
@@ -137,7 +145,7 @@ def _expand_dims(a: Any, axis: Any) -> Any:
 
 
 def _broadcast_to(array: Any, shape: Any, subok: bool = False) -> Any:
-    return functions.broadcast_to(array, shape if isinstance(shape, (tuple, list)) else (shape,))
+    return functions.broadcast_to(array, tuple(shape) if isinstance(shape, (tuple, list)) else (shape,))
 
 
 def _where(condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -183,7 +191,7 @@ def _like(name: str) -> Callable[..., Any]:
     return call
 
 
-#: NumPy's functions: the function of ours that stands behind each, and what turns the arguments of one into the other's.
+#: NumPy's functions: the function of ours behind each, and what turns the arguments of one into the other's.
 FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     **{name: (ours, _reduction(ours)) for name, ours in [
         ("all", "all"), ("amax", "amax"), ("amin", "amin"), ("any", "any"), ("max", "amax"), ("mean", "mean"),
@@ -254,15 +262,13 @@ def _arrays(value: Any) -> Any:
 def _in_numpy(name: str, function: Callable[..., Any], args: Any, kwargs: Any, out: tuple[Any, ...]) -> Any:
     if name not in QUESTIONS and any(x.requires_grad for x in _tensors((args, kwargs, out))):
         raise TypeError(
-            f"np.{name}: there is no op of ferrograd for this call, and an operand requires grad; use detach() to compute it "
-            "in NumPy without a gradient"
+            f"np.{name}: there is no op of ferrograd for this call, and an operand requires grad; use detach() to "
+            "compute it in NumPy without a gradient"
         )
     if any(isinstance(x, TensorBase) for x in out):
         results = function(*_arrays(args), **_arrays(kwargs))
         many = results if isinstance(results, tuple) else (results,)
-        written = tuple(
-            y if x is None else _into(x, creation.as_tensor(y)) for x, y in zip(out, many, strict=True)
-        )
+        written = tuple(y if x is None else _into(x, creation.as_tensor(y)) for x, y in zip(out, many, strict=True))
         return written if isinstance(results, tuple) else written[0]
     if any(x is not None for x in out):
         kwargs = {**kwargs, "out": out if len(out) > 1 else out[0]}

@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
-from ._core import capture, is_grad_enabled, set_grad_mode
-from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
+from ._core import capture, set_grad_mode
+from .grad_mode import enable_grad, set_grad_enabled
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -47,6 +47,8 @@ class Node:
     def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
         self.op = op
         self.attributes = attributes
+        self.edges: tuple[Any, ...]
+        self.saved: tuple[Any, ...] | None
         self.edges, self.saved = capture(args, result, op.spec)
         self.order = next(_order)
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
@@ -119,8 +121,8 @@ def _unpack(node: Node) -> list[Any]:
         for what, saved, before in zip(node.op.saves, node.saved, node.checksums, strict=True):
             if before is not None and saved.checksum() != before:
                 raise RuntimeError(
-                    f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write that no "
-                    "op made (through NumPy, say); copy before writing"
+                    f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "
+                    "that no op made (through NumPy, say); copy before writing"
                 )
     return [_unpacked(node, what, saved) for what, saved in zip(node.op.saves, node.saved, strict=True)]
 
@@ -145,7 +147,7 @@ def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
 def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
     """The gradients of a fused op by way of the ops it is made of, so that they can be differentiated again."""
     values = dict(zip(node.op.saves, saved, strict=True))
-    operands = [values.get(name) for name in node.op.operands]
+    operands: list[Any] = [values.get(name) for name in node.op.operands]
     # Aliases, so that the walk ends at the operands even where one is made from another.
     wanted = [k for k, edge in enumerate(node.edges) if edge is not None]
     for k in wanted:
@@ -292,7 +294,9 @@ def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
     """Where the walk begins: each output's place in the graph, and its gradient."""
     gradients = given if isinstance(given, (list, tuple)) else [given] * len(outputs)
     if len(gradients) != len(outputs):
-        raise RuntimeError(f"backward: gradients: expected one for each of {len(outputs)} outputs, got {len(gradients)}")
+        raise RuntimeError(
+            f"backward: gradients: expected one for each of {len(outputs)} outputs, got {len(gradients)}"
+        )
     checked = [_root_gradient(y, g, k) for k, (y, g) in enumerate(zip(outputs, gradients, strict=True))]
     return [(_edge(y), g) for y, g in zip(outputs, checked, strict=True)]
 
@@ -302,14 +306,14 @@ def _root_gradient(output: Any, g: Any, index: int) -> Any:
         raise TypeError(f"backward: outputs[{index}]: expected a Tensor, got {type(output).__name__}")
     if not output.requires_grad:
         raise RuntimeError(
-            f"backward: outputs[{index}], of shape {output.shape}, does not require grad and has no graph: no op that made "
-            "it was recorded from a tensor that requires grad"
+            f"backward: outputs[{index}], of shape {output.shape}, does not require grad and has no graph: no op "
+            "that made it was recorded from a tensor that requires grad"
         )
     if g is None:
         if output.numel() != 1:
             raise RuntimeError(
-                f"backward: a gradient can be made up for scalar outputs only; outputs[{index}] has shape {output.shape}: "
-                "pass its gradient"
+                f"backward: a gradient can be made up for scalar outputs only; outputs[{index}] has shape "
+                f"{output.shape}: pass its gradient"
             )
         return _core.backend.full(output.shape, 1, output._dtype)
     g = g if isinstance(g, _core.TensorBase) else _core.from_numpy(np.asarray(g, dtype=output._dtype))
@@ -447,7 +451,7 @@ def _leading_to(roots: Sequence[Any], wanted: set[int]) -> set[int]:
 
 @contextlib.contextmanager
 def detect_anomaly() -> Iterator[None]:
-    """Checks what ops saved against writes that no op made (through a NumPy view, say). Slow: every byte is read twice."""
+    """Checks what ops saved against writes that no op made (through NumPy, say). Slow: every byte is read twice."""
     global _anomaly
     before, _anomaly = _anomaly, True
     try:

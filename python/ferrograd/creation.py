@@ -46,10 +46,7 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
     Python floats become float32, ints int64; arrays keep their dtype.
     """
-    if isinstance(data, _core.TensorBase):
-        source = ops.detach(data)
-    else:
-        source = _core.from_numpy(_as_ndarray("tensor", data))
+    source = ops.detach(data) if isinstance(data, _core.TensorBase) else _core.from_numpy(_as_ndarray("tensor", data))
     name = source._dtype if dtype is None else dtype_name(dtype)
     result = ops.contiguous(source) if name == source._dtype else _core.backend.cast(source, name)
     return _finish(result, requires_grad, device)  # type: ignore[no-any-return]
@@ -185,8 +182,6 @@ def linspace(
     return tensor(array, dtype=dtype or _default_dtype, device=device, requires_grad=requires_grad)
 
 
-def eye(
-    n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False
-) -> Tensor:
+def eye(n: int, m: int | None = None, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
     """Ones on the diagonal of an n × m matrix (n × n by default), zeros elsewhere."""
     return tensor(np.eye(n, m), dtype=dtype or _default_dtype, device=device, requires_grad=requires_grad)

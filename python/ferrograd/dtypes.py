@@ -18,7 +18,7 @@ class dtype:
 
     __slots__ = ("is_floating_point", "itemsize", "name")
 
-    def __init__(self, name: str, itemsize: int, is_floating_point: bool) -> None:
+    def __init__(self, name: str, itemsize: builtins.int, is_floating_point: builtins.bool) -> None:
         self.name = name
         self.itemsize = itemsize
         self.is_floating_point = is_floating_point
@@ -31,11 +31,11 @@ class dtype:
 
 
 float64 = double = dtype("float64", 8, True)
-float32 = float = dtype("float32", 4, True)  # noqa: A001
+float32 = float = dtype("float32", 4, True)
 float16 = half = dtype("float16", 2, True)
 bfloat16 = dtype("bfloat16", 2, True)
 int64 = long = dtype("int64", 8, False)
-int32 = int = dtype("int32", 4, False)  # noqa: A001
+int32 = int = dtype("int32", 4, False)
 uint8 = dtype("uint8", 1, False)
 bool_ = dtype("bool", 1, False)
 
@@ -44,7 +44,7 @@ _BY_PYTHON_TYPE = {builtins.float: float32, builtins.int: int64, builtins.bool: 
 
 
 def dtype_name(given: Any) -> str:
-    """The name of a dtype given as ours, as a name, as NumPy's, or as a Python type (float is float32, int is int64)."""
+    """The name of a dtype given as ours, as a name, as NumPy's, or as a Python type (float: float32, int: int64)."""
     if isinstance(given, dtype):
         return given.name
     if isinstance(given, str) and given in BY_NAME:
@@ -52,7 +52,7 @@ def dtype_name(given: Any) -> str:
     if isinstance(given, type) and given in _BY_PYTHON_TYPE:
         return _BY_PYTHON_TYPE[given].name
     try:
-        name = np.dtype(given).name
+        name = str(np.dtype(given).name)
     except TypeError:
         name = repr(given)
     if name not in BY_NAME:
@@ -63,8 +63,8 @@ def dtype_name(given: Any) -> str:
 def result_type(*operands: Any) -> dtype:
     """The dtype in which an op on these operands computes.
 
-    Arrays of one dimension or more decide; 0-d arrays, and then Python and NumPy scalars, count only where they are of a
-    higher category (bool, integer, float). Within a category the wider type wins.
+    Arrays of one dimension or more decide; 0-d arrays, and then Python and NumPy scalars, count only where they are of
+    a higher category (bool, integer, float). Within a category the wider type wins.
     """
     return BY_NAME[_core.result_type(*operands)]
 
@@ -82,7 +82,9 @@ class device:
     def __init__(self, type: Any, index: Any = None) -> None:
         name, _, number = str(type).partition(":")
         if name != "cpu":
-            raise RuntimeError(f"device: expected 'cpu', got {str(type)!r}; this build of ferrograd has no other device")
+            raise RuntimeError(
+                f"device: expected 'cpu', got {str(type)!r}; this build of ferrograd has no other device"
+            )
         if number and not number.isdigit():
             raise RuntimeError(f"device: expected a number after the colon, got {str(type)!r}")
         self.type = name

@@ -69,11 +69,8 @@ class _Plain(_Mode):
     """A mode without arguments, which also decorates without parentheses."""
 
     def __new__(cls, function: Any = None) -> Any:
-        mode = super().__new__(cls)
-        if function is None:
-            return mode
-        mode.__init__()
-        return mode(function)
+        # Made without the function, the mode decorates it; what comes back is no mode, and is not initialised.
+        return super().__new__(cls) if function is None else cls()(function)
 
     def __init__(self, function: Any = None) -> None:
         super().__init__()

@@ -26,7 +26,7 @@ def _array(item: Any) -> Any:
 
 
 def _is_mask(array: Any) -> bool:
-    return array.dtype == np.bool_ if isinstance(array, np.ndarray) else array._dtype == "bool"
+    return bool(array.dtype == np.bool_ if isinstance(array, np.ndarray) else array._dtype == "bool")
 
 
 def take_apart(name: str, shape: tuple[int, ...], items: tuple[Any, ...]) -> tuple[Any, list[Any], tuple[int, ...]]:

@@ -223,12 +223,12 @@ def round(input: Any, decimals: int = 0, *, out: Any = None) -> Tensor:
     return rounded if out is None else _core.backend.copy_(out, rounded)  # type: ignore[no-any-return]
 
 
-for _name, _function in (
+for _name, _unary in (
     ("neg_", neg), ("abs_", abs), ("square_", square), ("sqrt_", sqrt), ("rsqrt_", rsqrt),
     ("reciprocal_", reciprocal), ("sign_", sign), ("floor_", floor), ("ceil_", ceil), ("trunc_", trunc),
     ("round_", round),
 ):  # fmt: skip
-    in_place(_name, _function)
+    in_place(_name, _unary)
 
 
 # -- three operands ----------------------------------------------------------------------------------------------------

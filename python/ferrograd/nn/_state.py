@@ -98,7 +98,8 @@ def _assign(places: dict[str, tuple[Module, str, Any]], values: dict[str, Any]) 
             owner._buffers[name] = value.detach()
             continue
         if type(value) is Parameter:
-            owner._parameters[name] = value.requires_grad_(target.requires_grad)
+            value.requires_grad = target.requires_grad
+            owner._parameters[name] = value
             continue
         pair = (id(target), id(value))
         if pair not in made:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def _with_grad(parameters: Any) -> list[Any]:
-    every = [parameters] if isinstance(parameters, _core.TensorBase) else list(parameters)
+    every: list[Any] = [parameters] if isinstance(parameters, _core.TensorBase) else list(parameters)
     return [p for p in every if p.grad is not None]
 
 
@@ -74,13 +74,13 @@ def vector_to_parameters(vec: Any, parameters: Iterable[Any]) -> None:
     """Puts the pieces of a vector into the parameters, in place of their values."""
     if not isinstance(vec, _core.TensorBase):
         raise TypeError(f"vector_to_parameters: vec: expected a Tensor, got {type(vec).__name__}")
-    parameters = list(parameters)
+    vec, parameters = ops.detach(vec), list(parameters)
     wanted = sum(p.numel() for p in parameters)
     if vec.shape != (wanted,):
         raise _core.ShapeError(f"vector_to_parameters: vec: expected shape {(wanted,)}, got {vec.shape}")
     at = 0
     with no_grad():
         for p in parameters:
-            piece = ops.getitem(vec.detach(), index=(slice(at, at + p.numel()),))
+            piece = ops.getitem(vec, index=(slice(at, at + p.numel()),))
             _core.backend.copy_(p, ops.reshape(piece, shape=p.shape))
             at += p.numel()

@@ -52,7 +52,7 @@ class Optimizer:
         given = param_group["params"]
         if isinstance(given, set):
             raise TypeError("params: expected parameters in an order that is always the same, got a set")
-        parameters = [given] if isinstance(given, _core.TensorBase) else list(given)
+        parameters: list[Any] = [given] if isinstance(given, _core.TensorBase) else list(given)
         if parameters and all(isinstance(p, tuple) and len(p) == 2 for p in parameters):
             names, parameters = [name for name, _ in parameters], [p for _, p in parameters]
             param_group = {**param_group, "param_names": names}

@@ -205,11 +205,8 @@ pub fn export<'py>(py: Python<'py>, array: &Array, request: Request<'py>) -> PyR
         return refused(format!("dl_device: expected {CPU_DEVICE:?}, the CPU, got {device:?}"));
     }
     let copied = request.copy == Some(true);
-    let array = if copied {
-        error::call(py, array.numel(), || ferrograd_cpu::contiguous(array))?
-    } else {
-        array.clone()
-    };
+    let array =
+        if copied { error::call(py, array.numel(), || ferrograd_cpu::contiguous(array))? } else { array.clone() };
     let writable = array.buffer().is_writable();
     if request.max_version.is_some_and(|(major, _)| major >= 1) {
         let read_only = if writable { 0 } else { READ_ONLY };
@@ -344,7 +341,10 @@ unsafe fn take<M: Managed>(capsule: &Bound<'_, PyAny>, managed: NonNull<M>, writ
 /// The layout (offset 0) and dtype of a foreign tensor.
 unsafe fn describe(tensor: &DlTensor) -> PyResult<(Layout, DType)> {
     if tensor.device.kind != CPU {
-        return Err(PyBufferError::new_err(format!("from_dlpack: expected memory on the CPU, got device type {}", tensor.device.kind)));
+        return Err(PyBufferError::new_err(format!(
+            "from_dlpack: expected memory on the CPU, got device type {}",
+            tensor.device.kind
+        )));
     }
     let dtype = DType::ALL.into_iter().find(|&d| data_type(d) == tensor.dtype).ok_or_else(|| {
         let DataType { code, bits, lanes } = tensor.dtype;
@@ -354,7 +354,8 @@ unsafe fn describe(tensor: &DlTensor) -> PyResult<(Layout, DType)> {
         ))
     })?;
     let ndim = usize::try_from(tensor.ndim).ok().filter(|&n| n <= MAX_DIMS);
-    let ndim = ndim.ok_or_else(|| PyBufferError::new_err(format!("from_dlpack: a tensor of {} dimensions", tensor.ndim)))?;
+    let ndim =
+        ndim.ok_or_else(|| PyBufferError::new_err(format!("from_dlpack: a tensor of {} dimensions", tensor.ndim)))?;
     // SAFETY: the producer gives `ndim` sizes and, unless the pointer is null, as many strides.
     let read = |p: *const i64, k: usize| unsafe { *p.add(k) };
     let shape: Option<Dims> = (0..ndim).map(|k| usize::try_from(read(tensor.shape, k)).ok()).collect();

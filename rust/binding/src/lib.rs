@@ -26,7 +26,7 @@ mod _core {
     use crate::operand::result_type;
     #[pymodule_export]
     use crate::runtime::{
-        copy_bandwidth, empty_cache, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak, set_flush_denormal,
+        copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak, set_flush_denormal,
         set_num_threads,
     };
     #[pymodule_export]

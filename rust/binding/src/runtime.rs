@@ -68,6 +68,12 @@ pub fn fma_peak(py: Python<'_>, threads: usize) -> f64 {
     py.detach(|| ferrograd_cpu::peak::fma_peak(threads))
 }
 
+/// Seconds that an empty parallel region takes here, back to back, with the threads in force, measured now.
+#[pyfunction]
+pub fn empty_region(py: Python<'_>) -> f64 {
+    py.detach(ferrograd_cpu::peak::empty_region)
+}
+
 /// Bytes a second, read and written, that `threads` threads copy here, measured now.
 #[pyfunction]
 pub fn copy_bandwidth(py: Python<'_>, threads: usize) -> f64 {

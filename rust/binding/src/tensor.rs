@@ -92,17 +92,17 @@ thread_local! {
 
 /// Tells the core which Python class its results are.
 #[pyfunction]
-pub fn register_tensor_type(class: Bound<'_, PyType>) -> PyResult<()> {
-    let py = class.py();
+pub fn register_tensor_type(cls: Bound<'_, PyType>) -> PyResult<()> {
+    let py = cls.py();
     let base = py.get_type::<TensorBase>();
-    if !class.is_subclass(&base)? {
+    if !cls.is_subclass(&base)? {
         return Err(PyTypeError::new_err("register_tensor_type: expected a subclass of TensorBase"));
     }
     // SAFETY: asks a live heap type for a slot that every class made by PyO3 with `#[new]` has.
     let new = unsafe { ffi::PyType_GetSlot(base.as_type_ptr(), ffi::Py_tp_new as c_int) };
     BASE_NEW.store(new, Ordering::Relaxed);
     // The class lives as long as the process.
-    TENSOR_TYPE.store(class.into_ptr().cast(), Ordering::Relaxed);
+    TENSOR_TYPE.store(cls.into_ptr().cast(), Ordering::Relaxed);
     Ok(())
 }
 

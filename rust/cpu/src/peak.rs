@@ -5,6 +5,7 @@ use std::sync::Barrier;
 use std::time::{Duration, Instant};
 
 use crate::isa::{self, Isa};
+use crate::parallel;
 use crate::simd::{Float, Kernel, Simd};
 
 const MEASURE: Duration = Duration::from_millis(50);
@@ -84,6 +85,26 @@ pub fn copy_bandwidth(threads: usize) -> f64 {
         2.0 * BYTES as f64
     };
     (0..REPEATS).map(|_| rate(threads, work)).fold(0.0, f64::max)
+}
+
+/// Seconds that an empty parallel region takes, one straight after the other, on the number of threads in force: the
+/// median of many.
+pub fn empty_region() -> f64 {
+    const REGIONS: usize = 200;
+    let threads = parallel::num_threads();
+    let mut times: Vec<f64> = (0..101)
+        .map(|_| {
+            let started = Instant::now();
+            for _ in 0..REGIONS {
+                parallel::run(threads, f64::INFINITY, |block| {
+                    black_box(block);
+                });
+            }
+            started.elapsed().as_secs_f64() / REGIONS as f64
+        })
+        .collect();
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
 }
 
 #[cfg(test)]
