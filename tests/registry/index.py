@@ -117,6 +117,8 @@ _PUT = [
     ((120, 500), (120, 300), [(_distinct((300,), 0, 500), 1)]),
 ]
 
+_NO_PADDING = {"padding_idx": None}
+
 ROWS = [
     Row(
         "gather",
@@ -232,18 +234,18 @@ ROWS = [
     ),
     Row(
         "embedding",
-        lambda w, index, *, padding_idx=None: w[index],
+        lambda w, index, *, padding_idx: w[index],
         [
-            Sample((Arr((6, 3)), _ints((4, 5), 6))),
-            Sample((Arr((6, 3)), np.array(2))),
-            Sample((Arr((6, 3)), np.zeros((0, 2), np.int64))),
-            Sample((Arr((300, 67)), _ints((40, 50), 300))),
-            Sample((Arr((50, 3)), _ints((300, 100), 50))),
+            Sample((Arr((6, 3)), _ints((4, 5), 6)), _NO_PADDING),
+            Sample((Arr((6, 3)), np.array(2)), _NO_PADDING),
+            Sample((Arr((6, 3)), np.zeros((0, 2), np.int64)), _NO_PADDING),
+            Sample((Arr((300, 67)), _ints((40, 50), 300)), _NO_PADDING),
+            Sample((Arr((50, 3)), _ints((300, 100), 50)), _NO_PADDING),
         ],
         [
-            Bad((Arr((6, 3)), np.array([1, 6])), {}, IndexError, r"embedding: index: index 6 is out of bounds for dimension 0 with size 6"),
-            Bad((Arr((6,)), np.array([1])), {}, fg.ShapeError, r"embedding: weight: expected 2 dimensions"),
-            Bad((Arr((6, 2)), np.array([1.5])), {}, TypeError, r"embedding: index: expected int64 or int32"),
+            Bad((Arr((6, 3)), np.array([1, 6])), _NO_PADDING, IndexError, r"embedding: index: index 6 is out of bounds for dimension 0 with size 6"),
+            Bad((Arr((6,)), np.array([1])), _NO_PADDING, fg.ShapeError, r"embedding: weight: expected 2 dimensions"),
+            Bad((Arr((6, 2)), np.array([1.5])), _NO_PADDING, TypeError, r"embedding: index: expected int64 or int32"),
         ],
         covers=("embedding_grad",),
         rtol=1e-5,

@@ -12,7 +12,7 @@ from ._row import Arr, Bad, Row, Sample
 def _pad(x, *, padding, value):
     # Negative numbers take elements away.
     x = x[tuple(slice(max(-b, 0), n - max(-a, 0)) for (b, a), n in zip(padding, x.shape, strict=True))]
-    return np.pad(x, [(max(b, 0), max(a, 0)) for b, a in padding], constant_values=value)
+    return x if x.ndim == 0 else np.pad(x, [(max(b, 0), max(a, 0)) for b, a in padding], constant_values=value)
 
 
 def _torch_pad(t, x, *, padding, value):

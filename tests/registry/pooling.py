@@ -45,7 +45,8 @@ def _max_pool_grad(g, indices, *, sizes):
     lead = g.shape[: -len(sizes)]
     out = np.zeros((int(np.prod(lead)), int(np.prod(sizes))))
     rows = np.arange(len(out))[:, None]
-    np.add.at(out, (rows, indices.reshape(len(out), -1)), g.reshape(len(out), -1))
+    if g.size:
+        np.add.at(out, (rows, indices.reshape(len(out), -1)), g.reshape(len(out), -1))
     return out.reshape(*lead, *sizes)
 
 

@@ -105,7 +105,7 @@ def nonzero(x: Any) -> Any:
 
 
 @op
-def embedding(weight: Any, index: Any, *, padding_idx: int | None = None) -> Any:
+def embedding(weight: Any, index: Any, *, padding_idx: int | None) -> Any:
     """y[…, :] = weight[index[…], :] for weight (V, D); row `padding_idx` gets no gradient."""
     return backend.embedding(weight, index)
 

@@ -1,6 +1,6 @@
 //! Reading and writing at computed places, and joining arrays.
 
-use ferrograd_array::{Array, Error};
+use ferrograd_array::{Array, DType, Error};
 use ferrograd_cpu::{index, join};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
@@ -15,6 +15,16 @@ pub(super) fn take(op: &str, argument: &str, x: &Bound<'_, PyAny>) -> PyResult<(
     let operand = Operand::extract(op, argument, x)?;
     let requires_grad = needs_grad(&[&operand]);
     Ok((operand.into_array(op, argument).map_err(|e| to_py(x.py(), e))?, requires_grad))
+}
+
+/// A 0-d operand that is no part of a graph: a Python number in full precision, or an array as it is.
+pub(super) fn take_scalar(op: &str, argument: &str, x: &Bound<'_, PyAny>) -> PyResult<Array> {
+    let operand = Operand::extract(op, argument, x)?;
+    let taken = match operand.value {
+        Value::Number(number) => number.array(op, argument, DType::F64),
+        Value::Array(array) => Ok(array),
+    };
+    taken.map_err(|e| to_py(x.py(), e))
 }
 
 /// An operand in the dtype of another; arrays must have it, numbers take it.

@@ -4,7 +4,7 @@ use ferrograd_array::{Array, Error};
 use ferrograd_cpu::optim::{self, Adam, Norm, Sgd};
 use pyo3::prelude::*;
 
-use super::index::take;
+use super::index::{take, take_scalar};
 use super::result;
 use crate::error::{self, to_py};
 use crate::tensor::{TensorBase, after_write, before_write};
@@ -52,7 +52,7 @@ pub fn sgd_step<'py>(
     let lists = [&params, &momentum_buffers, &steps];
     check_writable(op, &lists)?;
     let (p, g, b, s) = (arrays(&params), read(op, "grads", &grads)?, arrays(&momentum_buffers), arrays(&steps));
-    let (lr, _) = take(op, "lr", lr)?;
+    let lr = take_scalar(op, "lr", lr)?;
     let work = p.iter().map(Array::numel).sum();
     let sgd = Sgd { momentum, dampening, weight_decay, nesterov, maximize };
     error::call(py, work, || optim::sgd_step(&refs(&p), &refs(&g), &refs(&b), &lr, &refs(&s), sgd))?;
@@ -85,7 +85,7 @@ pub fn adam_step<'py>(
     check_writable(op, &lists)?;
     let (p, g, s) = (arrays(&params), read(op, "grads", &grads)?, arrays(&steps));
     let (m, v, largest) = (arrays(&exp_avgs), arrays(&exp_avg_sqs), arrays(&max_exp_avg_sqs));
-    let (lr, _) = take(op, "lr", lr)?;
+    let lr = take_scalar(op, "lr", lr)?;
     let work = p.iter().map(Array::numel).sum();
     let adam = Adam { betas: (beta1, beta2), eps, weight_decay, decoupled, maximize };
     error::call(py, work, || {
@@ -116,7 +116,7 @@ pub fn scale_grads<'py>(grads: Tensors<'py>, factor: &Bound<'py, PyAny>) -> PyRe
     let op = "scale_grads";
     check_writable(op, &[&grads])?;
     let (g, py) = (arrays(&grads), factor.py());
-    let (factor, _) = take(op, "factor", factor)?;
+    let factor = take_scalar(op, "factor", factor)?;
     let work = g.iter().map(Array::numel).sum();
     error::call(py, work, || optim::scale_grads(&refs(&g), &factor))?;
     written(&[&grads]);
