@@ -34,3 +34,8 @@ def isa():
 def rng() -> np.random.Generator:
     """Random numbers, the same in every run."""
     return np.random.default_rng(20261123)
+
+
+def pytest_make_parametrize_id(val: object) -> str | None:
+    """A function's name instead of its address: parallel test processes must agree on what a test is called."""
+    return getattr(val, "__name__", None) if callable(val) else None
