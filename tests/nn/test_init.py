@@ -107,7 +107,7 @@ def test_gain(name, param, gain):
     (lambda: init.orthogonal_(fg.empty(3)), "orthogonal_: tensor: expected at least 2 dimensions"),
     (lambda: init.trunc_normal_(fg.empty(3), a=1.0, b=0.0), r"b: expected a number above a \(1.0\), got 0.0"),
     (lambda: init.trunc_normal_(fg.empty(3), mean=100.0), "within six deviations"),
-], ids=str)  # fmt: skip
+])  # fmt: skip
 def test_wrong_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
