@@ -124,7 +124,7 @@ class Module:
         return _register(self._forward_hooks, (hook, with_kwargs), prepend)
 
     def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` before the module's gradients; what it returns takes grad_output's place."""
+        """Calls `hook(module, grad_output)` before the gradients inside; what it returns takes grad_output's place."""
         return _register(self._backward_pre_hooks, hook, prepend)
 
     def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
