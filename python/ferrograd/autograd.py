@@ -22,8 +22,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
-from ._core import capture, set_grad_mode
-from .grad_mode import enable_grad, set_grad_enabled
+from ._core import capture, is_grad_enabled, set_grad_mode  # noqa: F401
+from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: F401
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
