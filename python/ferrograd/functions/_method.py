@@ -52,7 +52,7 @@ def rebind(name: str, target: Any, result: Any) -> Any:
     if result.shape != target.shape:
         raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
     node = autograd._target(result._node)
-    node.saved = tuple(s.apart(target) if type(s) is _core.Saved else s for s in node.saved)
+    node.saved = _apart(node.saved, target)
     _core.backend.copy_(target, result, True, name)
     if target.retains_grad:
         autograd.forget_grad(target)
@@ -60,6 +60,13 @@ def rebind(name: str, target: Any, result: Any) -> Any:
     if target.retains_grad:
         autograd.retain_grad(target)
     return target
+
+
+def _apart(saved: Any, target: Any) -> Any:
+    """What a node saved, in memory that writing into `target` leaves alone."""
+    if type(saved) is tuple:
+        return tuple(_apart(part, target) for part in saved)
+    return saved.apart(target) if type(saved) is _core.Saved else saved
 
 
 def install(cls: type) -> None:
