@@ -10,6 +10,9 @@ class ShapeError(ValueError, RuntimeError):
 class DTypeError(TypeError, RuntimeError):
     """A dtype that an op does not take; a TypeError as in NumPy and a RuntimeError as in PyTorch."""
 
+class IntegerDivisionError(ZeroDivisionError, RuntimeError):
+    """An integer divided by zero; a ZeroDivisionError as in Python and a RuntimeError as in PyTorch."""
+
 class TensorBase:
     """The array of a Tensor, its flags, and its links into the graph."""
 

@@ -189,6 +189,8 @@ ROWS = [
             for c, shape in [(3, (2, 3, 4)), (20, (60, 20)), (5, (20, 5, 60))]
         ],
         id="batch_norm-relu",
+        # The means here are sums that nearly cancel; the statistics are compared in the rows without activation.
+        parts=(0,),
         rtol=5e-6,
         scaled=True,
     ),

@@ -13,11 +13,6 @@ if TYPE_CHECKING:
 
 def into(out: Any, name: str, *args: Any) -> Any:
     """A backend call that writes into `out`."""
-    if autograd.is_grad_enabled() and any(isinstance(x, _core.TensorBase) and x.requires_grad for x in (out, *args)):
-        raise RuntimeError(
-            f"{name}: out: an operand requires grad, and a result written into `out` cannot be differentiated; "
-            "leave `out` away, or use no_grad()"
-        )
     return getattr(_core.backend, name)(*args, out=out)
 
 

@@ -126,4 +126,4 @@ def _(g, needs, index, *, num_embeddings, padding_idx):
     if padding_idx is not None:
         row = backend.full((), padding_idx, "int64")
         g = index_put(g, 0.0, row, dims=(0,), accumulate=False)
-    return embedding(g, index), None
+    return embedding(g, index, padding_idx=None), None

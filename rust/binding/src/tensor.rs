@@ -3,7 +3,7 @@
 //! `ferrograd.Tensor` is a Python class that derives from `TensorBase` and adds methods only. Kernels return instances
 //! of it; they are made by the base's own `tp_new` with the Python class as the type, one small object a result.
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
@@ -86,8 +86,9 @@ static TENSOR_TYPE: AtomicPtr<ffi::PyTypeObject> = AtomicPtr::new(std::ptr::null
 static BASE_NEW: AtomicPtr<std::ffi::c_void> = AtomicPtr::new(std::ptr::null_mut());
 
 thread_local! {
-    /// What the next `tp_new` on this thread puts into the object.
-    static PENDING: RefCell<Option<TensorBase>> = const { RefCell::new(None) };
+    /// What the next `tp_new` on this thread puts into the object; null but for the time of `instantiate`. A pointer,
+    /// so that the contents are moved once.
+    static PENDING: Cell<*mut Option<TensorBase>> = const { Cell::new(std::ptr::null_mut()) };
 }
 
 /// Tells the core which Python class its results are.
@@ -116,13 +117,16 @@ fn instantiate<'py>(
     if new.is_null() {
         return Err(PyRuntimeError::new_err("ferrograd._core is used before ferrograd was imported"));
     }
-    PENDING.with(|slot| *slot.borrow_mut() = Some(contents));
+    let mut contents = Some(contents);
+    PENDING.set(&mut contents);
     // SAFETY: the slot holds a `newfunc`; the type derives from TensorBase; the empty tuple is borrowed.
-    unsafe {
+    let object = unsafe {
         let new: ffi::newfunc = std::mem::transmute(new);
-        let object = new(class, PyTuple::empty(py).as_ptr(), std::ptr::null_mut());
-        Bound::from_owned_ptr_or_err(py, object)
-    }
+        new(class, PyTuple::empty(py).as_ptr(), std::ptr::null_mut())
+    };
+    PENDING.set(std::ptr::null_mut());
+    // SAFETY: a new reference, or null with an exception set.
+    unsafe { Bound::from_owned_ptr_or_err(py, object) }
 }
 
 /// The Tensor of a result.
@@ -134,7 +138,9 @@ pub fn wrap(py: Python<'_>, contents: TensorBase) -> PyResult<Bound<'_, PyAny>> 
 impl TensorBase {
     #[new]
     fn py_new() -> PyResult<Self> {
-        PENDING.with(|slot| slot.borrow_mut().take()).ok_or_else(|| {
+        let pending = PENDING.replace(std::ptr::null_mut());
+        // SAFETY: it is null, or points to the contents that `instantiate`, further up this stack, holds.
+        unsafe { pending.as_mut() }.and_then(Option::take).ok_or_else(|| {
             PyTypeError::new_err("Tensor(): make tensors with fg.tensor(data), fg.from_numpy(array) or fg.zeros(shape)")
         })
     }

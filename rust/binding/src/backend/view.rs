@@ -197,7 +197,7 @@ pub fn getitem<'py>(x: &Bound<'py, PyAny>, index: &Bound<'py, PyTuple>) -> PyRes
             let s = slice.indices(layout.shape[dim] as isize)?;
             layout = layout.sliced(dim, s.start.max(0) as usize, s.step, s.slicelength);
             dim += 1;
-        } else if item.is_instance_of::<PyInt>() && !item.is_instance_of::<PyBool>() {
+        } else if !item.is_instance_of::<PyBool>() && (item.is_instance_of::<PyInt>() || item.hasattr("__index__")?) {
             let size = layout.shape[dim];
             let i: i64 = item.extract().map_err(|_| out_of_range(&item, dim, size))?;
             if !(-(size as i64)..size as i64).contains(&i) {
