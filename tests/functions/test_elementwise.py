@@ -239,7 +239,7 @@ def test_overlap_is_read_before_it_is_written():
 
 def test_out_cannot_be_differentiated():
     x = fg.ones(3, requires_grad=True)
-    with pytest.raises(RuntimeError, match="exp: out: an operand requires grad"):
+    with pytest.raises(RuntimeError, match="exp: out: .*has no gradient"):
         fg.exp(x, out=fg.empty(3))
     out = fg.empty(3)
     with fg.no_grad():
