@@ -58,15 +58,20 @@ def close(row: Row, got: Any, want: np.ndarray, dtype: str) -> None:
     np.testing.assert_allclose(got, want, rtol=rtol, atol=rtol * max(scale, 1e-3))
 
 
-def gradients(row: Row, operands: list[Any], sample: Sample, seed: int = 0) -> tuple[list[Any], list[Any], list[Any]]:
-    """(results, inputs, their gradients) for fixed random gradients of the results."""
+def gradients(
+    row: Row, operands: list[Any], sample: Sample, create_graph: bool = False
+) -> tuple[list[Any], list[Any], list[Any]]:
+    """(results, inputs, their gradients) for fixed random gradients of the results.
+
+    `create_graph` takes the gradients of fused ops by way of the ops that they are made of.
+    """
     results = [y for y in row.results(row.run(operands, sample.attributes)) if y.dtype.is_floating_point]
     results = [y for y in results if y.requires_grad]
-    cotangents = [weights(y.shape, seed + k) for k, y in enumerate(results)]
+    cotangents = [weights(y.shape, k) for k, y in enumerate(results)]
     inputs = [x for x in operands if isinstance(x, fg.Tensor) and x.requires_grad]
     grads = fg.autograd.grad(
         results, inputs, [fg.tensor(c, dtype=y.dtype) for c, y in zip(cotangents, results, strict=True)],
-        create_graph=True, allow_unused=True,
+        create_graph=create_graph, allow_unused=True,
     )
     return results, inputs, list(grads)
 
@@ -108,18 +113,17 @@ def test_values(row: Row, sample: Sample, dtype: str, isa_name: str, isa: Any) -
         close(row, y, want, dtype)
 
 
+@pytest.mark.parametrize("create_graph", [False, True], ids=["fused", "unfused"])
 @pytest.mark.parametrize(("row", "sample"), cases(differentiable=True))
-def test_gradients_by_finite_differences(row: Row, sample: Sample) -> None:
+def test_gradients_by_finite_differences(row: Row, sample: Sample, create_graph: bool) -> None:
     """d/dt of ⟨c, f(x + t·v)⟩ against ⟨∇, v⟩ for random directions v, each element's own for small operands."""
     values = sample.make(row.id)
     operands = make_grad_operands(row, sample, values, "float64")
     if not float_operands(sample):
         pytest.skip("no float operand")
-    _, inputs, grads = gradients(row, operands, sample)
-    cotangents = None
+    _, inputs, grads = gradients(row, operands, sample, create_graph)
 
     def objective(arrays: list[Any]) -> float:
-        nonlocal cotangents
         with fg.no_grad():
             results = [y for y in row.results(row.run(as_operands(arrays, "float64"), sample.attributes))]
         results = [y._numpy() for y, o in zip(results, outputs, strict=True) if o.requires_grad]
@@ -160,7 +164,7 @@ def test_second_order_gradients(row: Row, sample: Sample) -> None:
         pytest.skip("no float operand")
 
     def first(arrays: list[Any]) -> tuple[list[Any], list[Any]]:
-        _, inputs, grads = gradients(row, make_grad_operands(row, sample, arrays, "float64"), sample)
+        _, inputs, grads = gradients(row, make_grad_operands(row, sample, arrays, "float64"), sample, create_graph=True)
         return inputs, grads
 
     def paired(arrays: list[Any]) -> float:

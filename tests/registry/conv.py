@@ -124,6 +124,7 @@ _CASES = [
     ((2, 5, 6, 5), (5, 1, 3, 3), True, _moves(2, padding=1, groups=5)),
     ((2, 3, 7, 5), (6, 1, 3, 2), False, _moves(2, stride=2, groups=3)),
     ((2, 5, 4, 3), (7, 5, 1, 1), True, _moves(2)),
+    ((1, 5, 4, 3), (7, 5, 1, 1), True, _moves(2)),
     ((2, 5, 4, 3), (7, 5, 1, 1), False, _moves(2, stride=2)),
     ((2, 4, 6), (6, 2, 1), True, _moves(1, groups=2)),
     # Nothing to compute, nothing to sum.

@@ -44,6 +44,35 @@ _SHAPES = [
     ((6, 40, 33), (6, 33, 50)),
 ]
 
+#: m·n·k of tall, wide, deep and flat products.
+_LARGE = [
+    ((1000, 600), (600, 3)),
+    ((3, 600), (600, 1000)),
+    ((1000, 60), (60, 40)),
+    ((40, 60), (60, 1000)),
+    ((1000, 1500), (1500, 12)),
+    ((12, 1500), (1500, 1000)),
+    ((1000, 3000), (3000, 6)),
+    ((6, 3000), (3000, 1000)),
+    ((300, 900), (900, 100)),
+    ((700, 1), (1, 600)),
+    ((1200, 900), (900,)),
+    ((5000, 300), (300,)),
+    ((900,), (900, 1200)),
+]
+
+
+def _reordered(x, how):
+    """The same values: as they are (0), column by column in memory (1), or with gaps between them (2)."""
+    ops = fg.ops
+    if how == 0 or len(x.shape) < 2:
+        return x
+    if how == 1:
+        return ops.permute(ops.contiguous(ops.permute(x, dims=(1, 0))), dims=(1, 0))
+    wide = ops.stack(x, x, dim=2)
+    return ops.getitem(wide, index=(slice(None), slice(None), 0))
+
+
 ROWS = [
     Row(
         "matmul",
@@ -67,6 +96,20 @@ ROWS = [
         differentiable=False,
         id="matmul-int",
     ),
+    *[
+        # Every strategy of the matrix product, past the serial threshold: both operands in either memory order.
+        Row(
+            "matmul",
+            np.matmul,
+            [Sample((Arr(a), Arr(b))) for a, b in _LARGE],
+            call=lambda x, y, flip=flip: fg.ops.matmul(_reordered(x, flip[0]), _reordered(y, flip[1])),
+            id=f"matmul-{name}",
+            rtol=1e-5,
+            scaled=True,
+            second=False,
+        )
+        for name, flip in {"NN": (0, 0), "NT": (0, 1), "TN": (1, 0), "TT": (1, 1), "SS": (2, 2)}.items()
+    ],
     *[
         Row(
             "linear",

@@ -270,7 +270,13 @@ ROWS = [
     Row(
         "argmax",
         _arg(np.argmax),
-        [*_dim_samples(False)[2:], *_FLAT],
+        [
+            *_dim_samples(False)[2:],
+            *_FLAT,
+            # Past the serial threshold, along rows and along columns.
+            Sample((Arr((700, 900)),), {"dim": 1, "keepdim": False}),
+            Sample((Arr((700, 900)),), {"dim": 0, "keepdim": False}),
+        ],
         [
             Bad(
                 (fg.zeros(3, dtype="bool"),),

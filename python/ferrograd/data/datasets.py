@@ -26,17 +26,12 @@ class Split:
     test: tuple[Any, Any]
 
 
-def _stratified(labels: Any, count: int, rng: np.random.Generator) -> tuple[Any, Any]:
-    """Indices of `count` samples with every class in proportion, and the other indices; both in order."""
-    classes, sizes = np.unique(labels, return_counts=True)
-    exact = sizes * count / len(labels)
-    shares = np.floor(exact).astype(int)
-    # Largest remainders first, so that the parts add up to `count`.
-    for k in np.argsort(shares - exact, kind="stable")[: count - shares.sum()]:
-        shares[k] += 1
-    picked = [rng.choice(np.flatnonzero(labels == c), n, replace=False) for c, n in zip(classes, shares, strict=True)]
-    chosen = np.sort(np.concatenate(picked))
-    return chosen, np.setdiff1d(np.arange(len(labels)), chosen)
+def _stratified(labels: Any, count: int) -> tuple[Any, Any]:
+    """Indices of the other samples and of `count` samples with every class in proportion; the same every time."""
+    from sklearn.model_selection import train_test_split
+
+    others, chosen = train_test_split(np.arange(len(labels)), test_size=count, stratify=labels, random_state=0)
+    return others, chosen
 
 
 def digits() -> Split:
@@ -54,10 +49,8 @@ def digits() -> Split:
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     labels = labels.astype(np.int64)
-    rng = np.random.default_rng(0)  # the split is the same for every seed of a run
-    test, rest = _stratified(labels, 400, rng)
-    dev, train = _stratified(labels[rest], 200, rng)
-    dev, train = rest[dev], rest[train]
+    rest, test = _stratified(labels, 400)
+    train, dev = (rest[part] for part in _stratified(labels[rest], 200))
     return Split(
         "scikit-learn digits",
         (images[train], labels[train]),
@@ -135,5 +128,5 @@ def mnist(root: str | Path) -> Split:
             raise DataError(f"{root}: expected at least 2,001 images in the t10k files, got {len(images)}")
         test = (images[-2000:], labels[-2000:])
         images, labels = images[:-2000], labels[:-2000]
-    dev, train = _stratified(labels, len(labels) // 10, np.random.default_rng(0))
+    train, dev = _stratified(labels, len(labels) // 10)
     return Split("MNIST", (images[train], labels[train]), (images[dev], labels[dev]), test)

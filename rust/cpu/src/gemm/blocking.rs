@@ -112,7 +112,6 @@ pub(super) unsafe fn packed<T: Float, A: PackSource<T>, B: PackSource<T>>(
     a: &A,
     b: &B,
 ) -> Result<()> {
-    path!("gemm/sources", parallel);
     // SAFETY: the caller's promise.
     unsafe { product(problem, a, b, Plan::new::<T>(true, true)) }
 }
