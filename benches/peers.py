@@ -67,7 +67,9 @@ class Worker:
     """A library in a process of its own."""
 
     def __init__(self, library: str, threads: int) -> None:
-        environment = dict(os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads), JAX_PLATFORMS="cpu")
+        environment = dict(
+            os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads), JAX_PLATFORMS="cpu"
+        )
         self.process = subprocess.Popen(
             [sys.executable, __file__, "--worker", library, "--threads", str(threads)],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
@@ -142,7 +144,9 @@ def main() -> None:
                     times[name].setdefault(library, []).append(w.ask(do="time", name=name))
     steady = workers["ferrograd"].ask(do="steady_state")
     peers = [library for library in found if library != "ferrograd"]
-    print(f"\n{processor()}, {args.threads} threads, {machine['isa']}; {', '.join(w.version for w in workers.values())}")
+    print(
+        f"\n{processor()}, {args.threads} threads, {machine['isa']}; {', '.join(w.version for w in workers.values())}"
+    )
     print(
         f"FMA peak {machine['fma_peak'] / 1e9:.0f} GFLOP/s, copy {machine['copy'] / 1e9:.1f} GB/s, "
         f"empty region {machine['region'] * 1e6:.1f} µs; medians of {args.rounds} rounds, "

@@ -38,7 +38,9 @@ OPS: dict[str, Callable[[], Callable[[], Any]]] = {
     "add": lambda: both(fg.add, normal(2048, 2048), normal(2048, 2048)),
     "sum": lambda: both(fg.sum, normal(2048, 2048)),
     "softmax": lambda: both(lambda x: F.softmax(x, dim=-1), normal(2048, 2048)),
-    "layer_norm": lambda: both(lambda x, w, b: F.layer_norm(x, (2048,), w, b), normal(2048, 2048), normal(2048), normal(2048)),
+    "layer_norm": lambda: both(
+        lambda x, w, b: F.layer_norm(x, (2048,), w, b), normal(2048, 2048), normal(2048), normal(2048)
+    ),
     "max_pool2d": lambda: both(lambda x: F.max_pool2d(x, 2), normal(32, 64, 32, 32)),
 }
 

@@ -70,8 +70,11 @@ def gradients(
     cotangents = [weights(y.shape, k) for k, y in enumerate(results)]
     inputs = [x for x in operands if isinstance(x, fg.Tensor) and x.requires_grad]
     grads = fg.autograd.grad(
-        results, inputs, [fg.tensor(c, dtype=y.dtype) for c, y in zip(cotangents, results, strict=True)],
-        create_graph=create_graph, allow_unused=True,
+        results,
+        inputs,
+        [fg.tensor(c, dtype=y.dtype) for c, y in zip(cotangents, results, strict=True)],
+        create_graph=create_graph,
+        allow_unused=True,
     )
     return results, inputs, list(grads)
 
@@ -82,7 +85,8 @@ def weights(shape: tuple[int, ...], seed: int) -> np.ndarray:
 
 def float_operands(sample: Sample) -> list[int]:
     return [
-        k for k, x in enumerate(sample.operands)
+        k
+        for k, x in enumerate(sample.operands)
         if (isinstance(x, Arr) and x.kind == "float" and x.differentiable)
         or (isinstance(x, np.ndarray) and x.dtype.kind == "f")
     ]
@@ -169,15 +173,15 @@ def test_second_order_gradients(row: Row, sample: Sample) -> None:
 
     def paired(arrays: list[Any]) -> float:
         return sum(
-            float((weights(g.shape, 100 + k) * g._numpy()).sum()) for k, g in enumerate(first(arrays)[1]) if g is not None
+            float((weights(g.shape, 100 + k) * g._numpy()).sum())
+            for k, g in enumerate(first(arrays)[1])
+            if g is not None
         )
 
     inputs, grads = first(values)
     pairs = [(g, weights(g.shape, 100 + k)) for k, g in enumerate(grads) if g is not None and g.requires_grad]
     if pairs:
-        second = fg.autograd.grad(
-            [g for g, _ in pairs], inputs, [fg.tensor(u) for _, u in pairs], allow_unused=True
-        )
+        second = fg.autograd.grad([g for g, _ in pairs], inputs, [fg.tensor(u) for _, u in pairs], allow_unused=True)
     else:
         second = [None] * len(inputs)
     for k, x, h in zip(positions, inputs, second, strict=True):
@@ -244,9 +248,7 @@ def test_layouts(row: Row, sample: Sample, dtype: str) -> None:
     """Each operand in each layout, as an ndarray: the results of the contiguous one."""
     if row.reference is None:
         pytest.skip("a row without a reference checks itself in its family's tests")
-    values = [
-        x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in sample.make(row.id)
-    ]
+    values = [x.astype(dtype) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in sample.make(row.id)]
     want = [y._readable() for y in row.results(row.run(as_operands(values, dtype), sample.attributes))]
     for k, x in enumerate(values):
         if not isinstance(x, np.ndarray):
@@ -270,7 +272,9 @@ def test_layouts(row: Row, sample: Sample, dtype: str) -> None:
 @pytest.mark.parametrize(("row", "sample"), cases())
 def test_broadcast_operands(row: Row, sample: Sample) -> None:
     """An operand with a stride of 0 against its copy."""
-    values = [x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in sample.make(row.id)]
+    values = [
+        x.astype(np.float32) if isinstance(x, np.ndarray) and x.dtype.kind == "f" else x for x in sample.make(row.id)
+    ]
     if row.reference is None:
         pytest.skip("a row without a reference checks itself in its family's tests")
     for k, x in enumerate(values):
@@ -299,7 +303,9 @@ def test_threads_are_bit_equal(row: Row, sample: Sample, threads: Any) -> None:
             results, _, grads = gradients(row, operands, sample)
             found.append([y._numpy() for y in [*results, *grads] if y is not None])
         else:
-            found.append([y._readable() for y in row.results(row.run(as_operands(values, "float32"), sample.attributes))])
+            found.append(
+                [y._readable() for y in row.results(row.run(as_operands(values, "float32"), sample.attributes))]
+            )
     for other in found[1:]:
         for a, b in zip(found[0], other, strict=True):
             assert a.tobytes() == b.tobytes()
@@ -365,7 +371,9 @@ def test_every_kernel_path_is_entered(isa: Any, threads: Any) -> None:
                     else:
                         row.run(as_operands(values, dtype), sample.attributes)
     entered = {(path, name): tasks for path, name, tasks in _core.testing.entered_paths()}
-    missing = [(path, name) for path, _ in _core.testing.declared_paths() for name in ISAS if (path, name) not in entered]
+    missing = [
+        (path, name) for path, _ in _core.testing.declared_paths() for name in ISAS if (path, name) not in entered
+    ]
     assert missing == []
     serial = [
         (path, name)

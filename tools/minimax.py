@@ -60,7 +60,12 @@ def to_f32(c, f, weight, low, high):
         improved = False
         for steps in itertools.chain(
             ({j: d} for j in range(len(c)) for d in (-3, -2, -1, 1, 2, 3)),
-            ({j: d, k: e} for j, k in itertools.combinations(range(len(c)), 2) for d in (-1, 1) for e in (-2, -1, 1, 2)),
+            (
+                {j: d, k: e}
+                for j, k in itertools.combinations(range(len(c)), 2)
+                for d in (-1, 1)
+                for e in (-2, -1, 1, 2)
+            ),
         ):
             trial = list(rounded)
             for j, d in steps.items():
@@ -79,7 +84,14 @@ def show(name, f, weight, low, high, degree):
 
 # The half-width of exp's reduced argument, with room for a quotient that was rounded to the farther integer.
 half = mp.log(2) / 2 * mp.mpf("1.0001")
-show("EXPM1: (exp(r) - 1 - r) / r²", lambda r: (mp.expm1(r) - r) / r**2, lambda r: abs(r**2 / mp.expm1(r)), -half, half, 4)
+show(
+    "EXPM1: (exp(r) - 1 - r) / r²",
+    lambda r: (mp.expm1(r) - r) / r**2,
+    lambda r: abs(r**2 / mp.expm1(r)),
+    -half,
+    half,
+    4,
+)
 
 show(
     "LOG1P: (log1p(f) - f + f²/2) / f³",

@@ -41,6 +41,7 @@ def adam(p: Any, g: Any, s: Any) -> tuple[Any, Any]:
     t = t + 1
     m = jax.tree.map(lambda a, d: 0.9 * a + 0.1 * d, m, g)
     v = jax.tree.map(lambda a, d: 0.999 * a + 0.001 * d * d, v, g)
+
     def move(w: Any, a: Any, b: Any) -> Any:
         return w - 1e-3 * (a / (1 - 0.9**t)) / (jnp.sqrt(b / (1 - 0.999**t)) + 1e-8)
 

@@ -5,16 +5,17 @@ from ._core import DTypeError, ShapeError, __version__, empty_cache, is_grad_ena
 from ._config import show_config
 from ._core import get_num_threads, is_inference_mode_enabled, reset_peak, set_num_threads
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
-from .creation import *  # noqa: F403
+from .creation import *
 from .dtypes import (
     bfloat16, bool_, device, double, dtype, float, float16, float32, float64, half, int, int32, int64, long, promote_types,
     result_type, uint8,
 )  # fmt: skip
-from .functions import *  # noqa: F403
+from .functions import *
 from ._tensor import Tensor
 from . import nn, optim, random
 from .random import (
-    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand, rand_like, randint, randn, randn_like, randperm,
+    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand,
+    rand_like, randint, randn, randn_like, randperm,
     seed, set_rng_state,
 )  # fmt: skip
 from .serialization import load, load_metadata, save

@@ -13,9 +13,13 @@ def main(argv: list[str] | None = None) -> int:
     commands = parser.add_subparsers(dest="command", required=True, metavar="command")
     demo = commands.add_parser("demo", help="train a convolutional network on real handwritten digits")
     demo.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files, instead of scikit-learn's digits")
-    demo.add_argument("--epochs", type=_positive, metavar="N", help="passes over the training set (default: 40; MNIST: 12)")
+    demo.add_argument(
+        "--epochs", type=_positive, metavar="N", help="passes over the training set (default: 40; MNIST: 12)"
+    )
     demo.add_argument("--seed", type=int, default=0, metavar="N", help="of the weights and the batches (default: 0)")
-    demo.add_argument("--out", type=Path, default=Path("out"), metavar="DIR", help="for the picture and the weights (default: out)")
+    demo.add_argument(
+        "--out", type=Path, default=Path("out"), metavar="DIR", help="for the picture and the weights (default: out)"
+    )
     demo.add_argument("--plain", action="store_true", help="one line an epoch instead of progress bars; for logs")
     commands.add_parser("config", help="version, instruction set, threads, memory")
     args = parser.parse_args(argv)

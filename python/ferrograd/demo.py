@@ -108,7 +108,9 @@ class _Progress:
         if not plain and sys.stderr.isatty():
             from tqdm import tqdm
 
-            self.bar = tqdm(total=steps, desc=title, unit="batch", bar_format="{desc} {bar:20} {n_fmt}/{total_fmt} {postfix}")
+            self.bar = tqdm(
+                total=steps, desc=title, unit="batch", bar_format="{desc} {bar:20} {n_fmt}/{total_fmt} {postfix}"
+            )
 
     def step(self) -> None:
         if self.bar is not None:
@@ -177,7 +179,9 @@ def run(data: Path | None, epochs: int | None, seed: int, out: Path, plain: bool
     fg.save(model.state_dict(), weights)
     bar = BARS[split.name]
     met = test_error <= bar
-    print(f"test error {test_error:.2%} ({'within' if met else 'ABOVE'} the bar of {bar:.1%}), trained in {seconds:.1f} s")
+    print(
+        f"test error {test_error:.2%} ({'within' if met else 'ABOVE'} the bar of {bar:.1%}), trained in {seconds:.1f} s"
+    )
     print(f"learning curves: {picture}")
     print(f"weights: {weights}; to load them:")
     print("    import ferrograd as fg")

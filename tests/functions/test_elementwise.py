@@ -25,7 +25,9 @@ def gradient(f, *data, g=1.0) -> list:
 # -- dtypes ------------------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "sigmoid", "erf", "log1p", "expm1"])
+@pytest.mark.parametrize(
+    "name", ["exp", "log", "sqrt", "rsqrt", "reciprocal", "sin", "cos", "tanh", "sigmoid", "erf", "log1p", "expm1"]
+)
 def test_integers_become_floats(name):
     x = fg.tensor([1, 2, 3])
     y = getattr(fg, name)(x)
@@ -216,7 +218,9 @@ def test_operators_in_place():
 
 def test_in_place_keeps_to_the_dtype():
     x = fg.tensor([1, 2])
-    with pytest.raises(fg.DTypeError, match="div: out: expected a dtype that a result of float32 can be cast to, got int64"):
+    with pytest.raises(
+        fg.DTypeError, match="div: out: expected a dtype that a result of float32 can be cast to, got int64"
+    ):
         x /= 2
     with pytest.raises(fg.DTypeError, match="add: out"):
         x += 0.5

@@ -15,7 +15,14 @@ from .elementwise import SHAPES, erf
 def activation(name: str, reference: Any, torch: Any, kinks: tuple[float, ...] = (), **attributes: Any) -> Row:
     """A row of an activation, its gradient covered by it."""
     samples = [Sample((Arr(s, low=-4.0, high=4.0, away_from=kinks),), dict(attributes)) for s in SHAPES]
-    errors = [Bad(("a",), dict(attributes), TypeError, rf"{name}\w*: input: expected a Tensor, an ndarray or a number, got str")]
+    errors = [
+        Bad(
+            ("a",),
+            dict(attributes),
+            TypeError,
+            rf"{name}\w*: input: expected a Tensor, an ndarray or a number, got str",
+        )
+    ]
     if attributes or name in ("silu",):
         expected = rf"{name}\w*: input: expected float32 or float64, got int64"
         errors.append(Bad((Arr((3,), kind="int"),), dict(attributes), fg.DTypeError, expected))
@@ -67,7 +74,11 @@ ROWS = [
         min_val=-1.0,
         max_val=2.0,
     ),
-    activation("gelu", gelu, lambda t, x, approximate: t.nn.functional.gelu(x, approximate=approximate), approximate="none"),
-    activation("gelu", gelu, lambda t, x, approximate: t.nn.functional.gelu(x, approximate=approximate), approximate="tanh"),
+    activation(
+        "gelu", gelu, lambda t, x, approximate: t.nn.functional.gelu(x, approximate=approximate), approximate="none"
+    ),
+    activation(
+        "gelu", gelu, lambda t, x, approximate: t.nn.functional.gelu(x, approximate=approximate), approximate="tanh"
+    ),
 ]
 ROWS[-1].id = "gelu-tanh"

@@ -19,8 +19,11 @@ def _sides(padding):
 def _taps(kernel, out, stride, dilation):
     """Each element of the kernel with the slices of the padded input that it meets."""
     for tap in itertools.product(*map(range, kernel)):
-        yield tap, tuple(
-            slice(k * d, k * d + (o - 1) * s + 1, s) for k, d, o, s in zip(tap, dilation, out, stride, strict=True)
+        yield (
+            tap,
+            tuple(
+                slice(k * d, k * d + (o - 1) * s + 1, s) for k, d, o, s in zip(tap, dilation, out, stride, strict=True)
+            ),
         )
 
 
@@ -141,8 +144,7 @@ _CASES = [
 
 def _samples(cases, **more):
     return [
-        Sample((Arr(x, -1, 1), Arr(w, -1, 1), Arr(w[:1]) if b else None), {**moves, **more})
-        for x, w, b, moves in cases
+        Sample((Arr(x, -1, 1), Arr(w, -1, 1), Arr(w[:1]) if b else None), {**moves, **more}) for x, w, b, moves in cases
     ]
 
 
@@ -167,7 +169,12 @@ ROWS = [
             Bad((Arr((3, 5)), Arr((4, 3)), None), _moves(0), fg.ShapeError, r"conv: input: expected 3 to 5 dimensions"),
             Bad((_X, Arr((4, 3, 3)), None), _moves(2), fg.ShapeError, r"conv: weight: expected 4 dimensions"),
             Bad((_X, Arr((4, 3, 6, 3)), None), _moves(2), fg.ShapeError, r"conv: input: .*at least 6.*got 5"),
-            Bad((_X, Arr((4, 3, 0, 3)), None), _moves(2), fg.ShapeError, r"conv: weight: expected a kernel of at least 1"),
+            Bad(
+                (_X, Arr((4, 3, 0, 3)), None),
+                _moves(2),
+                fg.ShapeError,
+                r"conv: weight: expected a kernel of at least 1",
+            ),
             Bad((_X, _W, Arr((3,))), _moves(2), fg.ShapeError, r"conv: bias: expected \(4,\), got \(3,\)"),
             Bad((Arr((2, 9, 5, 5)), _W, None), _moves(2, groups=3), fg.ShapeError, r"conv: weight: .*3 groups.*got 4"),
             Bad((_X, _W, None), _moves(2, stride=0), ValueError, r"conv: stride: expected a number from 1.*got 0"),
@@ -179,7 +186,9 @@ ROWS = [
             Bad((_X, _W, np.ones(4)), _moves(2), fg.DTypeError, r"conv: bias: .*float32.*got float64"),
             Bad(
                 (np.ones((1, 3, 5, 5), np.int64), np.ones((4, 3, 3, 3), np.int64), None),
-                _moves(2), fg.DTypeError, r"conv: input: expected float32 or float64.*got int64",
+                _moves(2),
+                fg.DTypeError,
+                r"conv: input: expected float32 or float64.*got int64",
             ),
         ],
         rtol=5e-6,
@@ -204,12 +213,16 @@ ROWS = [
         list(_gradient_samples(weight=False)),
         [
             Bad(
-                (Arr((2, 4, 3, 2)), _W), {"input_shape": (2, 3, 5, 5), **_moves(2)},
-                fg.ShapeError, r"conv_input_grad: grad: expected \(2, 4, 3, 3\), got \(2, 4, 3, 2\)",
+                (Arr((2, 4, 3, 2)), _W),
+                {"input_shape": (2, 3, 5, 5), **_moves(2)},
+                fg.ShapeError,
+                r"conv_input_grad: grad: expected \(2, 4, 3, 3\), got \(2, 4, 3, 2\)",
             ),
             Bad(
-                (Arr((2, 4, 3, 3)), _W), {"input_shape": (2, 4, 5, 5), **_moves(2)},
-                fg.ShapeError, r"conv_input_grad: input_shape: expected 3 channels",
+                (Arr((2, 4, 3, 3)), _W),
+                {"input_shape": (2, 4, 5, 5), **_moves(2)},
+                fg.ShapeError,
+                r"conv_input_grad: input_shape: expected 3 channels",
             ),
         ],
         rtol=5e-6,
@@ -221,8 +234,10 @@ ROWS = [
         list(_gradient_samples(weight=True)),
         [
             Bad(
-                (Arr((2, 4, 3, 2)), _X), {"weight_shape": (4, 3, 3, 3), **_moves(2)},
-                fg.ShapeError, r"conv_weight_grad: grad: expected \(2, 4, 3, 3\), got \(2, 4, 3, 2\)",
+                (Arr((2, 4, 3, 2)), _X),
+                {"weight_shape": (4, 3, 3, 3), **_moves(2)},
+                fg.ShapeError,
+                r"conv_weight_grad: grad: expected \(2, 4, 3, 3\), got \(2, 4, 3, 2\)",
             ),
         ],
         rtol=5e-6,
@@ -232,7 +247,9 @@ ROWS = [
         "conv_transpose",
         _conv_transpose,
         [
-            Sample((Arr((2, 3, 5)), Arr((3, 4, 3)), Arr((4,))), {**_moves(1, stride=2, padding=1), "output_padding": (1,)}),
+            Sample(
+                (Arr((2, 3, 5)), Arr((3, 4, 3)), Arr((4,))), {**_moves(1, stride=2, padding=1), "output_padding": (1,)}
+            ),
             Sample((Arr((1, 4, 3, 4)), Arr((4, 2, 2, 3)), None), {**_moves(2, groups=2), "output_padding": (0, 0)}),
             Sample(
                 (Arr((1, 2, 2, 3, 2)), Arr((2, 3, 2, 2, 2)), Arr((3,))),
@@ -240,14 +257,23 @@ ROWS = [
             ),
         ],
         [
-            Bad((_X, Arr((3, 4, 3)), None), {**_moves(2), "output_padding": (0, 0)}, fg.ShapeError, r"conv_transpose: input"),
             Bad(
-                (_X, Arr((3, 4, 3, 3)), None), {**_moves(2, stride=2), "output_padding": (2, 0)},
-                ValueError, r"conv_transpose: output_padding: expected .*less than the stride 2, got 2",
+                (_X, Arr((3, 4, 3)), None),
+                {**_moves(2), "output_padding": (0, 0)},
+                fg.ShapeError,
+                r"conv_transpose: input",
             ),
             Bad(
-                (_X, Arr((3, 4, 1, 1)), None), {**_moves(2, padding=3), "output_padding": (0, 0)},
-                fg.ShapeError, r"conv_transpose: input: expected a result of at least 1",
+                (_X, Arr((3, 4, 3, 3)), None),
+                {**_moves(2, stride=2), "output_padding": (2, 0)},
+                ValueError,
+                r"conv_transpose: output_padding: expected .*less than the stride 2, got 2",
+            ),
+            Bad(
+                (_X, Arr((3, 4, 1, 1)), None),
+                {**_moves(2, padding=3), "output_padding": (0, 0)},
+                fg.ShapeError,
+                r"conv_transpose: input: expected a result of at least 1",
             ),
         ],
         rtol=5e-6,

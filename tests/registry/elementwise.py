@@ -35,7 +35,9 @@ _NOT_A_NUMBER = Bad((Arr((3,)), "a"), {}, TypeError, r"\w+: other: expected a Te
 _NOT_FLOAT = Bad((Arr((3,)), 1.5), {}, fg.DTypeError, r"\w+: input: expected bool or an integer dtype, got float32")
 
 
-def unary(name: str, reference: Callable[..., Any], torch: Callable[..., Any], domain: dict[str, Any], **more: Any) -> Row:
+def unary(
+    name: str, reference: Callable[..., Any], torch: Callable[..., Any], domain: dict[str, Any], **more: Any
+) -> Row:
     """A row of an op of one operand."""
     errors = [Bad(("a",), more.pop("attributes", {}), TypeError, rf"{name}: input: expected a Tensor")]
     return Row(name, reference, [Sample((Arr(s, **domain),)) for s in SHAPES], errors, torch=torch, **more)
@@ -69,15 +71,43 @@ ARITHMETIC = [
     binary("sub", np.subtract, lambda t, a, b: a - b, WIDE, WIDE, number=1.5),
     binary("mul", np.multiply, lambda t, a, b: a * b, WIDE, WIDE, PAIRS, 1.5),
     binary("div", np.divide, lambda t, a, b: a / b, WIDE, NONZERO, number=1.5),
-    Row("div", np.divide, [Sample((Arr((40,), **INTS), 4))], id="div-int", torch=lambda t, a, b: a.double() / b, **plain()),
-    binary("pow", np.power, lambda t, a, b: a**b, POSITIVE, WIDE, number=1.5,
-           errors=[Bad((Arr((3,)), Arr((4,))), {}, fg.ShapeError, r"pow: other"),
-                   Bad((Arr((3,), kind="int"), -1), {}, ValueError, "negative integer powers")]),
-    Row("pow", lambda x, y: np.asarray(x) ** y, [Sample((Arr((37,), **NONZERO), n)) for n in (0, 1, 2, 3, -1, -2, 2.0, 5)],
-        id="pow-number", torch=lambda t, a, b: a**b),
-    Row("pow", lambda x, y: np.asarray(x) ** y, [Sample((Arr((37,), **POSITIVE), n)) for n in (0.5, -0.5, 1.7)],
-        id="pow-root", torch=lambda t, a, b: a**b),
-    Row("pow", np.power, [Sample((Arr((37,), **INTS), Arr((37,), kind="int", low=0, high=6)))], id="pow-int", **plain()),
+    Row(
+        "div",
+        np.divide,
+        [Sample((Arr((40,), **INTS), 4))],
+        id="div-int",
+        torch=lambda t, a, b: a.double() / b,
+        **plain(),
+    ),
+    binary(
+        "pow",
+        np.power,
+        lambda t, a, b: a**b,
+        POSITIVE,
+        WIDE,
+        number=1.5,
+        errors=[
+            Bad((Arr((3,)), Arr((4,))), {}, fg.ShapeError, r"pow: other"),
+            Bad((Arr((3,), kind="int"), -1), {}, ValueError, "negative integer powers"),
+        ],
+    ),
+    Row(
+        "pow",
+        lambda x, y: np.asarray(x) ** y,
+        [Sample((Arr((37,), **NONZERO), n)) for n in (0, 1, 2, 3, -1, -2, 2.0, 5)],
+        id="pow-number",
+        torch=lambda t, a, b: a**b,
+    ),
+    Row(
+        "pow",
+        lambda x, y: np.asarray(x) ** y,
+        [Sample((Arr((37,), **POSITIVE), n)) for n in (0.5, -0.5, 1.7)],
+        id="pow-root",
+        torch=lambda t, a, b: a**b,
+    ),
+    Row(
+        "pow", np.power, [Sample((Arr((37,), **INTS), Arr((37,), kind="int", low=0, high=6)))], id="pow-int", **plain()
+    ),
     binary("maximum", np.maximum, lambda t, a, b: t.maximum(a, b), WIDE, WIDE, covers=("maximum_grad",)),
     binary("minimum", np.minimum, lambda t, a, b: t.minimum(a, b), WIDE, WIDE, covers=("minimum_grad",)),
     *[
@@ -85,19 +115,34 @@ ARITHMETIC = [
         for name in ("maximum", "minimum")
     ],
     *[
-        binary(name, getattr(np, name), torch, {"low": -1.9, "high": 1.9, "away_from": (0.0,)}, {"low": 2.0, "high": 3.0})
+        binary(
+            name, getattr(np, name), torch, {"low": -1.9, "high": 1.9, "away_from": (0.0,)}, {"low": 2.0, "high": 3.0}
+        )
         for name, torch in (
             ("floor_divide", lambda t, a, b: t.floor_divide(a, b)),
             ("remainder", lambda t, a, b: t.remainder(a, b)),
         )
         if name == "remainder"
     ],
-    Row("floor_divide", np.floor_divide,
-        [Sample((Arr((70,), low=-1.9, high=1.9, away_from=(0.0,)), Arr((2, 70), low=2.0, high=3.0)))], [_MISFIT, _NOT_A_NUMBER]),
+    Row(
+        "floor_divide",
+        np.floor_divide,
+        [Sample((Arr((70,), low=-1.9, high=1.9, away_from=(0.0,)), Arr((2, 70), low=2.0, high=3.0)))],
+        [_MISFIT, _NOT_A_NUMBER],
+    ),
     *[
-        Row(name, getattr(np, name), [Sample((Arr((70,), **INTS), n)) for n in (3, -4, 7)],
-            [Bad((Arr((3,), kind="int"), 0), {}, kind, rf"{name}: other: ZeroDivisionError") for kind in (ZeroDivisionError, RuntimeError)],
-            id=f"{name}-int", torch=torch, **plain())
+        Row(
+            name,
+            getattr(np, name),
+            [Sample((Arr((70,), **INTS), n)) for n in (3, -4, 7)],
+            [
+                Bad((Arr((3,), kind="int"), 0), {}, kind, rf"{name}: other: ZeroDivisionError")
+                for kind in (ZeroDivisionError, RuntimeError)
+            ],
+            id=f"{name}-int",
+            torch=torch,
+            **plain(),
+        )
         for name, torch in (
             ("floor_divide", lambda t, a, b: a // b),
             ("remainder", lambda t, a, b: a % b),
@@ -108,41 +153,96 @@ ARITHMETIC = [
         for name, full in (("add", "add"), ("sub", "subtract"), ("mul", "multiply"))
     ],
     # A large operand that lies across the result.
-    Row("add", lambda x, y: x + y.T, [Sample((Arr((150, 220)), Arr((220, 150)))), Sample((Arr((7, 6)), Arr((6, 7))))],
-        call=lambda x, y: ops.add(x, ops.permute(y, dims=(1, 0)) if isinstance(y, fg.Tensor) else y.T), id="add-across"),
+    Row(
+        "add",
+        lambda x, y: x + y.T,
+        [Sample((Arr((150, 220)), Arr((220, 150)))), Sample((Arr((7, 6)), Arr((6, 7))))],
+        call=lambda x, y: ops.add(x, ops.permute(y, dims=(1, 0)) if isinstance(y, fg.Tensor) else y.T),
+        id="add-across",
+    ),
 ]
 
 COMPARISONS = [
     *[
-        Row(name, getattr(np, full),
-            [*[Sample((Arr(a, **kind), Arr(b, **kind))) for a, b in SMALL_PAIRS for kind in (WIDE, INTS)],
-             Sample((Arr((40,), **INTS), 2)), Sample((Arr((40,), **INTS), 0.5)),
-             Sample((Arr((40,), kind="bool"), Arr((3, 40), kind="bool")))],
-            [_MISFIT, _NOT_A_NUMBER], torch=lambda t, a, b, f=name: getattr(t, f)(t.as_tensor(a), b), **plain())
-        for name, full in (("eq", "equal"), ("ne", "not_equal"), ("lt", "less"), ("le", "less_equal"), ("gt", "greater"),
-                           ("ge", "greater_equal"))
+        Row(
+            name,
+            getattr(np, full),
+            [
+                *[Sample((Arr(a, **kind), Arr(b, **kind))) for a, b in SMALL_PAIRS for kind in (WIDE, INTS)],
+                Sample((Arr((40,), **INTS), 2)),
+                Sample((Arr((40,), **INTS), 0.5)),
+                Sample((Arr((40,), kind="bool"), Arr((3, 40), kind="bool"))),
+            ],
+            [_MISFIT, _NOT_A_NUMBER],
+            torch=lambda t, a, b, f=name: getattr(t, f)(t.as_tensor(a), b),
+            **plain(),
+        )
+        for name, full in (
+            ("eq", "equal"),
+            ("ne", "not_equal"),
+            ("lt", "less"),
+            ("le", "less_equal"),
+            ("gt", "greater"),
+            ("ge", "greater_equal"),
+        )
     ],
     *[
-        Row(name, getattr(np, name),
-            [*[Sample((Arr((40,), **kind), Arr((3, 40), **kind))) for kind in (WIDE, {"kind": "int", "low": -1, "high": 2}, {"kind": "bool"})],
-             Sample((Arr((0, 3), kind="bool"), Arr((), kind="bool")))],
-            [_MISFIT, _NOT_A_NUMBER], torch=lambda t, a, b, f=name: getattr(t, f)(a, b), **plain())
+        Row(
+            name,
+            getattr(np, name),
+            [
+                *[
+                    Sample((Arr((40,), **kind), Arr((3, 40), **kind)))
+                    for kind in (WIDE, {"kind": "int", "low": -1, "high": 2}, {"kind": "bool"})
+                ],
+                Sample((Arr((0, 3), kind="bool"), Arr((), kind="bool"))),
+            ],
+            [_MISFIT, _NOT_A_NUMBER],
+            torch=lambda t, a, b, f=name: getattr(t, f)(a, b),
+            **plain(),
+        )
         for name in ("logical_and", "logical_or", "logical_xor")
     ],
-    Row("logical_not", np.logical_not, [Sample((Arr((70,), **kind),)) for kind in (WIDE, {"kind": "int", "low": -1, "high": 2}, {"kind": "bool"})],
-        [Bad(("a",), {}, TypeError, "logical_not: input")], torch=lambda t, a: t.logical_not(a), **plain()),
+    Row(
+        "logical_not",
+        np.logical_not,
+        [Sample((Arr((70,), **kind),)) for kind in (WIDE, {"kind": "int", "low": -1, "high": 2}, {"kind": "bool"})],
+        [Bad(("a",), {}, TypeError, "logical_not: input")],
+        torch=lambda t, a: t.logical_not(a),
+        **plain(),
+    ),
     *[
-        Row(name, getattr(np, name), [Sample((Arr((70,), **kind), Arr((2, 70), **kind))) for kind in (BITS, {"kind": "bool"})],
-            [_NOT_FLOAT], torch=lambda t, a, b, f=name: getattr(t, f)(a, b), **plain())
+        Row(
+            name,
+            getattr(np, name),
+            [Sample((Arr((70,), **kind), Arr((2, 70), **kind))) for kind in (BITS, {"kind": "bool"})],
+            [_NOT_FLOAT],
+            torch=lambda t, a, b, f=name: getattr(t, f)(a, b),
+            **plain(),
+        )
         for name in ("bitwise_and", "bitwise_or", "bitwise_xor")
     ],
-    Row("bitwise_not", np.bitwise_not, [Sample((Arr((70,), **kind),)) for kind in (BITS, {"kind": "bool"})],
+    Row(
+        "bitwise_not",
+        np.bitwise_not,
+        [Sample((Arr((70,), **kind),)) for kind in (BITS, {"kind": "bool"})],
         [Bad((Arr((3,)),), {}, fg.DTypeError, "bitwise_not: input: expected bool or an integer dtype")],
-        torch=lambda t, a: t.bitwise_not(a), **plain()),
+        torch=lambda t, a: t.bitwise_not(a),
+        **plain(),
+    ),
     *[
-        Row(name, getattr(np, name),
-            [Sample((np.array([1.0, np.nan, np.inf, -np.inf, 0.0] * 9),)), Sample((Arr((3, 4), **INTS),)), Sample((Arr((0,)),))],
-            [Bad(("a",), {}, TypeError, f"{name}: input")], torch=lambda t, a, f=name: getattr(t, f)(a), **plain())
+        Row(
+            name,
+            getattr(np, name),
+            [
+                Sample((np.array([1.0, np.nan, np.inf, -np.inf, 0.0] * 9),)),
+                Sample((Arr((3, 4), **INTS),)),
+                Sample((Arr((0,)),)),
+            ],
+            [Bad(("a",), {}, TypeError, f"{name}: input")],
+            torch=lambda t, a, f=name: getattr(t, f)(a),
+            **plain(),
+        )
         for name in ("isnan", "isinf", "isfinite")
     ],
 ]
@@ -167,9 +267,21 @@ UNARY = [
     unary("trunc", np.trunc, lambda t, a: a.trunc(), NOT_WHOLE),
     unary("round", np.round, lambda t, a: a.round(), NOT_HALF),
     *[
-        Row(name, getattr(np, full), [Sample((Arr((70,), **INTS),)), Sample((Arr((), **INTS),))], id=f"{name}-int", **plain())
-        for name, full in (("neg", "negative"), ("abs", "abs"), ("square", "square"), ("sign", "sign"), ("floor", "floor"),
-                           ("round", "round"))
+        Row(
+            name,
+            getattr(np, full),
+            [Sample((Arr((70,), **INTS),)), Sample((Arr((), **INTS),))],
+            id=f"{name}-int",
+            **plain(),
+        )
+        for name, full in (
+            ("neg", "negative"),
+            ("abs", "abs"),
+            ("square", "square"),
+            ("sign", "sign"),
+            ("floor", "floor"),
+            ("round", "round"),
+        )
     ],
 ]
 

@@ -97,13 +97,28 @@ _LISTS = [
 ]
 
 _BAD_INDEX = [
-    Bad((Arr((4, 3)), np.array([1, 4])), {"dims": (0,)}, IndexError, r"indices\[0\]: index 4 is out of bounds for dimension 0 with size 4"),
+    Bad(
+        (Arr((4, 3)), np.array([1, 4])),
+        {"dims": (0,)},
+        IndexError,
+        r"indices\[0\]: index 4 is out of bounds for dimension 0 with size 4",
+    ),
     Bad((Arr((4, 3)), np.array([-5])), {"dims": (0,)}, IndexError, r"index -5 is out of bounds"),
-    Bad((Arr((4, 3)), np.array([0.5])), {"dims": (0,)}, IndexError, r"expected an array of int64, int32 or bool, got float64"),
+    Bad(
+        (Arr((4, 3)), np.array([0.5])),
+        {"dims": (0,)},
+        IndexError,
+        r"expected an array of int64, int32 or bool, got float64",
+    ),
     Bad((Arr((4, 3)), np.array([1, 0], np.uint8)), {"dims": (0,)}, IndexError, r"uint8; cast it with \.bool\(\)"),
     Bad((Arr((4, 3)), np.array([0])), {"dims": (2,)}, IndexError, r"too many indices"),
     Bad((Arr((4, 3)), np.array([0])), {"dims": ()}, ValueError, r"dims: expected 1 dimensions, one an index"),
-    Bad((Arr((4, 3)), np.array([0, 1]), np.array([0, 1, 2])), {"dims": (0, 1)}, IndexError, r"indices\[1\]: expected a shape"),
+    Bad(
+        (Arr((4, 3)), np.array([0, 1]), np.array([0, 1, 2])),
+        {"dims": (0, 1)},
+        IndexError,
+        r"indices\[1\]: expected a shape",
+    ),
     Bad((Arr((4, 3)), np.ones(3, bool)), {"dims": (0,)}, IndexError, r"mask of shape \(3,\) does not match"),
 ]
 
@@ -133,11 +148,26 @@ ROWS = [
             Sample((Arr((30, 40, 60)), _ints((30, 40, 33), 60)), {"dim": 2}),
         ],
         [
-            Bad((Arr((4, 5)), np.array([[5]])), {"dim": 1}, IndexError, r"gather: index: index 5 is out of bounds for dimension 1 with size 5"),
+            Bad(
+                (Arr((4, 5)), np.array([[5]])),
+                {"dim": 1},
+                IndexError,
+                r"gather: index: index 5 is out of bounds for dimension 1 with size 5",
+            ),
             Bad((Arr((4, 5)), np.array([[0.0]])), {"dim": 1}, TypeError, r"gather: index: expected int64 or int32"),
             Bad((Arr((4, 5)), np.array([0])), {"dim": 1}, fg.ShapeError, r"gather: index: expected as many dimensions"),
-            Bad((Arr((4, 5)), np.zeros((5, 1), np.int64)), {"dim": 1}, fg.ShapeError, r"gather: index: expected at most 4"),
-            Bad((Arr((4, 5)), np.array([[0]])), {"dim": 2}, IndexError, r"gather: dim: expected a dimension from -2 to 1"),
+            Bad(
+                (Arr((4, 5)), np.zeros((5, 1), np.int64)),
+                {"dim": 1},
+                fg.ShapeError,
+                r"gather: index: expected at most 4",
+            ),
+            Bad(
+                (Arr((4, 5)), np.array([[0]])),
+                {"dim": 2},
+                IndexError,
+                r"gather: dim: expected a dimension from -2 to 1",
+            ),
         ],
     ),
     Row(
@@ -153,8 +183,18 @@ ROWS = [
         ],
         [
             Bad((Arr((4, 5)), np.array([[7]]), Arr((1, 1))), {"dim": 1}, IndexError, r"scatter: index: index 7 is out"),
-            Bad((Arr((4, 5)), np.zeros((2, 2), np.int64), Arr((1, 2))), {"dim": 1}, fg.ShapeError, r"scatter: src: expected at least"),
-            Bad((Arr((4, 5)), np.zeros((2, 2), np.int64), np.ones((2, 2))), {"dim": 1}, fg.DTypeError, r"scatter: src: expected float32"),
+            Bad(
+                (Arr((4, 5)), np.zeros((2, 2), np.int64), Arr((1, 2))),
+                {"dim": 1},
+                fg.ShapeError,
+                r"scatter: src: expected at least",
+            ),
+            Bad(
+                (Arr((4, 5)), np.zeros((2, 2), np.int64), np.ones((2, 2))),
+                {"dim": 1},
+                fg.DTypeError,
+                r"scatter: src: expected float32",
+            ),
         ],
     ),
     Row(
@@ -167,7 +207,14 @@ ROWS = [
             Sample((Arr((4, 0)), np.zeros((0, 0), np.int64), Arr((0, 0))), {"dim": 0}),
             Sample((Arr((11, 301)), _ints((140, 301), 11), Arr((140, 301))), {"dim": 0}),
         ],
-        [Bad((Arr((4, 5)), np.array([[-6]]), Arr((1, 1))), {"dim": 1}, IndexError, r"scatter_add: index: index -6 is out")],
+        [
+            Bad(
+                (Arr((4, 5)), np.array([[-6]]), Arr((1, 1))),
+                {"dim": 1},
+                IndexError,
+                r"scatter_add: index: index -6 is out",
+            )
+        ],
         rtol=1e-5,
         scaled=True,
     ),
@@ -186,7 +233,10 @@ ROWS = [
     Row(
         "index_get",
         lambda x, mask, *, dims: x[mask],
-        [Sample((Arr((4, 5)), Arr((4,), kind="bool")), {"dims": (0,)}), Sample((Arr((60, 70)), Arr((60, 70), kind="bool")), {"dims": (0,)})],
+        [
+            Sample((Arr((4, 5)), Arr((4,), kind="bool")), {"dims": (0,)}),
+            Sample((Arr((60, 70)), Arr((60, 70), kind="bool")), {"dims": (0,)}),
+        ],
         id="index_get-mask",
     ),
     Row(
@@ -194,13 +244,26 @@ ROWS = [
         _index_get_grad,
         [
             Sample(
-                (Arr(np.zeros(shape)[_full(len(shape), [np.zeros(s, int) for s, _ in parts], [d for _, d in parts])].shape),
-                 *[_ints(s, shape[d]) for s, d in parts]),
+                (
+                    Arr(
+                        np.zeros(shape)[
+                            _full(len(shape), [np.zeros(s, int) for s, _ in parts], [d for _, d in parts])
+                        ].shape
+                    ),
+                    *[_ints(s, shape[d]) for s, d in parts],
+                ),
                 {"dims": tuple(d for _, d in parts), "shape": shape},
             )
             for shape, parts in _LISTS
         ],
-        [Bad((Arr((4, 3)), np.array([0, 1])), {"dims": (0,), "shape": (5, 3)}, fg.ShapeError, r"index_get_grad: grad: expected what is indexed, \(2, 3\)")],
+        [
+            Bad(
+                (Arr((4, 3)), np.array([0, 1])),
+                {"dims": (0,), "shape": (5, 3)},
+                fg.ShapeError,
+                r"index_get_grad: grad: expected what is indexed, \(2, 3\)",
+            )
+        ],
         rtol=1e-5,
         scaled=True,
     ),
@@ -208,14 +271,27 @@ ROWS = [
         "index_put",
         _index_put,
         [
-            Sample((Arr(shape), Arr(values), *[i for i, _ in parts]), {"dims": tuple(d for _, d in parts), "accumulate": accumulate})
+            Sample(
+                (Arr(shape), Arr(values), *[i for i, _ in parts]),
+                {"dims": tuple(d for _, d in parts), "accumulate": accumulate},
+            )
             for shape, values, parts in _PUT
             for accumulate in (False, True)
         ]
         + [Sample((Arr((3, 4)), Arr((90, 4)), _ints((90,), 3)), {"dims": (0,), "accumulate": True})],
         [
-            Bad((Arr((4, 3)), Arr((2,)), np.array([0, 1])), {"dims": (0,), "accumulate": False}, fg.ShapeError, r"index_put: values: expected a shape that broadcasts to what is indexed, \(2, 3\)"),
-            Bad((Arr((4, 3)), 1.0, np.array([4])), {"dims": (0,), "accumulate": False}, IndexError, r"index_put: indices\[0\]: index 4"),
+            Bad(
+                (Arr((4, 3)), Arr((2,)), np.array([0, 1])),
+                {"dims": (0,), "accumulate": False},
+                fg.ShapeError,
+                r"index_put: values: expected a shape that broadcasts to what is indexed, \(2, 3\)",
+            ),
+            Bad(
+                (Arr((4, 3)), 1.0, np.array([4])),
+                {"dims": (0,), "accumulate": False},
+                IndexError,
+                r"index_put: indices\[0\]: index 4",
+            ),
         ],
         rtol=1e-5,
         scaled=True,
@@ -243,7 +319,12 @@ ROWS = [
             Sample((Arr((50, 3)), _ints((300, 100), 50)), _NO_PADDING),
         ],
         [
-            Bad((Arr((6, 3)), np.array([1, 6])), _NO_PADDING, IndexError, r"embedding: index: index 6 is out of bounds for dimension 0 with size 6"),
+            Bad(
+                (Arr((6, 3)), np.array([1, 6])),
+                _NO_PADDING,
+                IndexError,
+                r"embedding: index: index 6 is out of bounds for dimension 0 with size 6",
+            ),
             Bad((Arr((6,)), np.array([1])), _NO_PADDING, fg.ShapeError, r"embedding: weight: expected 2 dimensions"),
             Bad((Arr((6, 2)), np.array([1.5])), _NO_PADDING, TypeError, r"embedding: index: expected int64 or int32"),
         ],
@@ -261,8 +342,18 @@ ROWS = [
             Sample((Arr((900, 67)), _ints((900,), 150)), {"num_embeddings": 150, "padding_idx": 3}),
         ],
         [
-            Bad((Arr((2, 3)), np.array([0, 4])), {"num_embeddings": 4, "padding_idx": None}, IndexError, r"embedding_grad: index: index 4 is out"),
-            Bad((Arr((2, 3)), np.array([0, 1])), {"num_embeddings": 4, "padding_idx": 4}, ValueError, r"padding_idx: expected a row of the table of 4"),
+            Bad(
+                (Arr((2, 3)), np.array([0, 4])),
+                {"num_embeddings": 4, "padding_idx": None},
+                IndexError,
+                r"embedding_grad: index: index 4 is out",
+            ),
+            Bad(
+                (Arr((2, 3)), np.array([0, 1])),
+                {"num_embeddings": 4, "padding_idx": 4},
+                ValueError,
+                r"padding_idx: expected a row of the table of 4",
+            ),
         ],
         rtol=1e-5,
         scaled=True,

@@ -32,7 +32,12 @@ ROWS = [
             Sample((Arr((200, 301)), Arr((170, 301))), {"dim": 0}),
         ],
         [
-            Bad((Arr((2, 3)), Arr((2, 4))), {"dim": 0}, fg.ShapeError, r"concatenate: tensors\[1\]: expected the shape of tensors\[0\], \(2, 3\)"),
+            Bad(
+                (Arr((2, 3)), Arr((2, 4))),
+                {"dim": 0},
+                fg.ShapeError,
+                r"concatenate: tensors\[1\]: expected the shape of tensors\[0\], \(2, 3\)",
+            ),
             Bad((), {"dim": 0}, ValueError, r"concatenate: tensors: expected at least one"),
             Bad((Arr(()), Arr(())), {"dim": 0}, fg.ShapeError, r"stack joins 0-d arrays"),
             Bad((Arr((2,)),), {"dim": 1}, IndexError, r"concatenate: dim: expected a dimension from -1 to 0, got 1"),
@@ -50,7 +55,12 @@ ROWS = [
             Sample((Arr((130, 301)), Arr((130, 301))), {"dim": 1}),
         ],
         [
-            Bad((Arr((2, 3)), Arr((3, 2))), {"dim": 0}, fg.ShapeError, r"stack: tensors\[1\]: expected the shape of tensors\[0\]"),
+            Bad(
+                (Arr((2, 3)), Arr((3, 2))),
+                {"dim": 0},
+                fg.ShapeError,
+                r"stack: tensors\[1\]: expected the shape of tensors\[0\]",
+            ),
             Bad((Arr((2, 3)),), {"dim": 3}, IndexError, r"stack: dim: expected a dimension from -3 to 2, got 3"),
         ],
         torch=lambda t, *xs, dim: t.stack(xs, dim),
@@ -67,8 +77,18 @@ ROWS = [
             Sample((Arr((100,)),), {"padding": ((200_000, 3),), "value": 2.0}),
         ],
         [
-            Bad((Arr((3,)),), {"padding": ((-2, -2),), "value": 0.0}, fg.ShapeError, r"pad: padding: expected at most the size 3 taken away"),
-            Bad((Arr((3,)),), {"padding": (), "value": 0.0}, fg.ShapeError, r"pad: padding: expected a pair for each of 1"),
+            Bad(
+                (Arr((3,)),),
+                {"padding": ((-2, -2),), "value": 0.0},
+                fg.ShapeError,
+                r"pad: padding: expected at most the size 3 taken away",
+            ),
+            Bad(
+                (Arr((3,)),),
+                {"padding": (), "value": 0.0},
+                fg.ShapeError,
+                r"pad: padding: expected a pair for each of 1",
+            ),
             Bad((Arr((3,)),), {"padding": ((2**62, 2**62),), "value": 0.0}, MemoryError, r"pad|array"),
         ],
         torch=_torch_pad,

@@ -124,8 +124,15 @@ ROWS = [
             [
                 Bad((Arr((5, 4)), Arr((3, 5)), None), {}, fg.ShapeError, r"linear"),
                 Bad((Arr((5, 4)), Arr((3, 4)), Arr((4,))), {}, fg.ShapeError, r"linear: bias"),
-                Bad((np.ones((5, 4)), Arr((3, 4)), None), {}, fg.DTypeError, r"linear: weight: expected float64.*float32"),
-                Bad((Arr((5, 4)), Arr((3, 4)), None), {"activation": "x"}, ValueError, r"linear: activation: .*got 'x'"),
+                Bad(
+                    (np.ones((5, 4)), Arr((3, 4)), None),
+                    {},
+                    fg.DTypeError,
+                    r"linear: weight: expected float64.*float32",
+                ),
+                Bad(
+                    (Arr((5, 4)), Arr((3, 4)), None), {"activation": "x"}, ValueError, r"linear: activation: .*got 'x'"
+                ),
             ],
             rtol=5e-6,
             scaled=True,

@@ -86,7 +86,15 @@ def _many(lists, low=()):
 
 
 _SGD = {"momentum": 0.0, "dampening": 0.0, "weight_decay": 0.0, "nesterov": False, "maximize": False}
-_ADAM = {"beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "weight_decay": 0.0, "decoupled": False, "amsgrad": False, "maximize": False}
+_ADAM = {
+    "beta1": 0.9,
+    "beta2": 0.999,
+    "eps": 1e-8,
+    "weight_decay": 0.0,
+    "decoupled": False,
+    "amsgrad": False,
+    "maximize": False,
+}
 #: Second moments are not negative.
 _LOWS = (-2.0, -2.0, -2.0, 0.1, 0.1)
 
@@ -101,9 +109,24 @@ ROWS = [
             Sample(_many(3), {"t": 2, **_SGD, "momentum": 0.9, "nesterov": True, "weight_decay": 0.1}),
         ],
         [
-            Bad((Arr((3,)), Arr((4,)), Arr((3,))), {"t": 0, **_SGD}, fg.ShapeError, r"sgd_step: grads\[0\]: expected the shape of params\[0\], \(3,\)"),
-            Bad((Arr((3,)), np.ones(3), Arr((3,))), {"t": 0, **_SGD}, TypeError, r"sgd_step: grads\[0\]: expected float32, got float64"),
-            Bad((Arr((3,)), Arr((3,)), Arr((3,))), {"t": 0, **_SGD, "nesterov": True}, ValueError, r"sgd_step: nesterov: expected momentum"),
+            Bad(
+                (Arr((3,)), Arr((4,)), Arr((3,))),
+                {"t": 0, **_SGD},
+                fg.ShapeError,
+                r"sgd_step: grads\[0\]: expected the shape of params\[0\], \(3,\)",
+            ),
+            Bad(
+                (Arr((3,)), np.ones(3), Arr((3,))),
+                {"t": 0, **_SGD},
+                TypeError,
+                r"sgd_step: grads\[0\]: expected float32, got float64",
+            ),
+            Bad(
+                (Arr((3,)), Arr((3,)), Arr((3,))),
+                {"t": 0, **_SGD, "nesterov": True},
+                ValueError,
+                r"sgd_step: nesterov: expected momentum",
+            ),
         ],
         call=_sgd,
         rtol=5e-6,
@@ -119,8 +142,18 @@ ROWS = [
             Sample(_many(5, _LOWS), {"t": 9, **_ADAM, "weight_decay": 0.1, "decoupled": True}),
         ],
         [
-            Bad((Arr((3,)), Arr((3,)), Arr((3,)), Arr((2,)), Arr((3,))), {"t": 0, **_ADAM}, fg.ShapeError, r"adam_step: exp_avg_sqs\[0\]: expected the shape"),
-            Bad((Arr((3,)),) * 5, {"t": 0, **_ADAM, "beta2": 1.0}, ValueError, r"adam_step: beta2: expected a number from 0 to below 1"),
+            Bad(
+                (Arr((3,)), Arr((3,)), Arr((3,)), Arr((2,)), Arr((3,))),
+                {"t": 0, **_ADAM},
+                fg.ShapeError,
+                r"adam_step: exp_avg_sqs\[0\]: expected the shape",
+            ),
+            Bad(
+                (Arr((3,)),) * 5,
+                {"t": 0, **_ADAM, "beta2": 1.0},
+                ValueError,
+                r"adam_step: beta2: expected a number from 0 to below 1",
+            ),
         ],
         call=_adam,
         rtol=1e-5,

@@ -87,7 +87,9 @@ def _channels_last(op):
 
     def call(x, *operands, **attributes):
         n = len(x.shape)
-        x = fg.ops.permute(fg.ops.contiguous(fg.ops.permute(x, dims=(0, *range(2, n), 1))), dims=(0, n - 1, *range(1, n - 1)))
+        x = fg.ops.permute(
+            fg.ops.contiguous(fg.ops.permute(x, dims=(0, *range(2, n), 1))), dims=(0, n - 1, *range(1, n - 1))
+        )
         return op(x, *operands, **attributes)
 
     return call
@@ -154,11 +156,26 @@ ROWS = [
         _max_pool,
         [Sample((Arr(shape, distinct=True),), window) for shape, window in _GEOMETRIES + _DILATED],
         [
-            Bad((Arr((2, 3, 5)),), _window((6,)), fg.ShapeError, r"max_pool: input: expected at least 6 in spatial dimension 0"),
-            Bad((Arr((2, 3, 5)),), _window((2,), 2, 2), ValueError, r"max_pool: padding: expected at most half of the window, 1"),
+            Bad(
+                (Arr((2, 3, 5)),),
+                _window((6,)),
+                fg.ShapeError,
+                r"max_pool: input: expected at least 6 in spatial dimension 0",
+            ),
+            Bad(
+                (Arr((2, 3, 5)),),
+                _window((2,), 2, 2),
+                ValueError,
+                r"max_pool: padding: expected at most half of the window, 1",
+            ),
             Bad((Arr((2, 3, 5)),), _window((2,), 0), ValueError, r"max_pool: stride: expected numbers from 1"),
             Bad((Arr((5,)),), _window((2,)), fg.ShapeError, r"max_pool: input: expected 2 or 3 dimensions"),
-            Bad((np.ones((1, 2, 4), np.int64),), _window((2,)), TypeError, r"max_pool: input: expected float32 or float64"),
+            Bad(
+                (np.ones((1, 2, 4), np.int64),),
+                _window((2,)),
+                TypeError,
+                r"max_pool: input: expected float32 or float64",
+            ),
         ],
         covers=("max_pool_grad",),
         torch=lambda t, x, **w: _torch_max(t, x, **w) if x.numel() else (x[..., :3, :3], x[..., :3, :3].long()),
@@ -180,9 +197,19 @@ ROWS = [
             Sample((Arr((6, 9, 20, 21)), Arr((6, 9, 20, 21), low=0, high=1600, kind="int")), {"sizes": (40, 40)}),
         ],
         [
-            Bad((Arr((2, 3)), np.full((2, 3), 5)), {"sizes": (5,)}, IndexError, r"max_pool_grad: indices: index 5 is out of bounds"),
+            Bad(
+                (Arr((2, 3)), np.full((2, 3), 5)),
+                {"sizes": (5,)},
+                IndexError,
+                r"max_pool_grad: indices: index 5 is out of bounds",
+            ),
             Bad((Arr((2, 3)), np.full((2, 3), -1)), {"sizes": (5,)}, IndexError, r"index -1 is out of bounds"),
-            Bad((Arr((2, 3)), np.zeros((2, 4), np.int64)), {"sizes": (5,)}, fg.ShapeError, r"indices: expected the shape of grad"),
+            Bad(
+                (Arr((2, 3)), np.zeros((2, 4), np.int64)),
+                {"sizes": (5,)},
+                fg.ShapeError,
+                r"indices: expected the shape of grad",
+            ),
         ],
         rtol=1e-5,
         scaled=True,
@@ -192,7 +219,12 @@ ROWS = [
         _avg_pool,
         [Sample((Arr(shape),), window) for shape, window in _means()],
         [
-            Bad((Arr((2, 3, 5)),), _mean(_window((2,)), divisor=0), ValueError, r"avg_pool: divisor_override: expected a number other"),
+            Bad(
+                (Arr((2, 3, 5)),),
+                _mean(_window((2,)), divisor=0),
+                ValueError,
+                r"avg_pool: divisor_override: expected a number other",
+            ),
             Bad((Arr((2, 3, 5)),), _mean(_window((6,))), fg.ShapeError, r"avg_pool: input: expected at least 6"),
         ],
         covers=("avg_pool_grad",),
@@ -203,7 +235,9 @@ ROWS = [
         "avg_pool",
         _avg_pool,
         [
-            Sample((Arr(shape),), _mean(window, include=k % 2 == 0, divisor=5 if k % 3 == 2 and len(shape) > 3 else None))
+            Sample(
+                (Arr(shape),), _mean(window, include=k % 2 == 0, divisor=5 if k % 3 == 2 and len(shape) > 3 else None)
+            )
             for k, (shape, window) in enumerate(_BATCHED)
         ],
         call=_channels_last(lambda x, **w: fg.ops.avg_pool(x, **w)),
@@ -219,7 +253,14 @@ ROWS = [
             Sample((Arr(_pooled(shape, window)),), {"sizes": shape[-len(window["kernel_size"]) :], **window})
             for shape, window in _means()
         ],
-        [Bad((Arr((2, 3, 5)),), {"sizes": (8,), **_mean(_window((2,)))}, fg.ShapeError, r"avg_pool_grad: grad: expected the shape that these windows give, \(2, 3, 4\)")],
+        [
+            Bad(
+                (Arr((2, 3, 5)),),
+                {"sizes": (8,), **_mean(_window((2,)))},
+                fg.ShapeError,
+                r"avg_pool_grad: grad: expected the shape that these windows give, \(2, 3, 4\)",
+            )
+        ],
         rtol=1e-5,
         scaled=True,
     ),

@@ -118,10 +118,30 @@ ROWS = [
             _uniform,
             [Sample((STATE,), {"shape": s, "low": -1.0, "high": 3.0, "dtype": dtype}) for s in _SHAPES],
             [
-                Bad((STATE,), {"shape": (3,), "low": 1.0, "high": 0.0, "dtype": dtype}, ValueError, r"uniform: low, high: expected finite"),
-                Bad((STATE,), {"shape": (-3,), "low": 0.0, "high": 1.0, "dtype": dtype}, fg.ShapeError, r"uniform: size: expected sizes of at least 0"),
-                Bad((np.array([1]),), {"shape": (3,), "low": 0.0, "high": 1.0, "dtype": dtype}, fg.ShapeError, r"uniform: state: expected \(2,\)"),
-                Bad((STATE,), {"shape": (3,), "low": 0.0, "high": 1.0, "dtype": "int64"}, TypeError, r"uniform: dtype: expected float32 or float64"),
+                Bad(
+                    (STATE,),
+                    {"shape": (3,), "low": 1.0, "high": 0.0, "dtype": dtype},
+                    ValueError,
+                    r"uniform: low, high: expected finite",
+                ),
+                Bad(
+                    (STATE,),
+                    {"shape": (-3,), "low": 0.0, "high": 1.0, "dtype": dtype},
+                    fg.ShapeError,
+                    r"uniform: size: expected sizes of at least 0",
+                ),
+                Bad(
+                    (np.array([1]),),
+                    {"shape": (3,), "low": 0.0, "high": 1.0, "dtype": dtype},
+                    fg.ShapeError,
+                    r"uniform: state: expected \(2,\)",
+                ),
+                Bad(
+                    (STATE,),
+                    {"shape": (3,), "low": 0.0, "high": 1.0, "dtype": "int64"},
+                    TypeError,
+                    r"uniform: dtype: expected float32 or float64",
+                ),
             ],
             call=_fresh("uniform", 0),
             differentiable=False,
@@ -134,7 +154,14 @@ ROWS = [
             "normal",
             _normal,
             [Sample((STATE,), {"shape": s, "mean": 1.0, "std": 2.0, "dtype": dtype}) for s in _SHAPES],
-            [Bad((STATE,), {"shape": (3,), "mean": 0.0, "std": -1.0, "dtype": dtype}, ValueError, r"normal: std: expected a number of at least 0")],
+            [
+                Bad(
+                    (STATE,),
+                    {"shape": (3,), "mean": 0.0, "std": -1.0, "dtype": dtype},
+                    ValueError,
+                    r"normal: std: expected a number of at least 0",
+                )
+            ],
             call=_fresh("normal", 0),
             scaled=True,
             differentiable=False,
@@ -163,7 +190,14 @@ ROWS = [
         "bernoulli",
         _bernoulli,
         [Sample((Arr(s, low=0.0, high=1.0), STATE)) for s in _SHAPES],
-        [Bad((np.array([0.5, 1.5]), STATE), {}, ValueError, r"bernoulli: p: expected probabilities from 0 to 1, got 1.5")],
+        [
+            Bad(
+                (np.array([0.5, 1.5]), STATE),
+                {},
+                ValueError,
+                r"bernoulli: p: expected probabilities from 0 to 1, got 1.5",
+            )
+        ],
         call=_fresh("bernoulli", 1),
         differentiable=False,
     ),
@@ -182,6 +216,13 @@ ROWS = [
         "dropout_grad",
         lambda g, mask, *, p: g * mask / (1 - p),
         [Sample((Arr(s), Arr(s, kind="bool")), {"p": 0.3}) for s in _SHAPES],
-        [Bad((Arr((3,)), np.ones(4, bool)), {"p": 0.3}, fg.ShapeError, r"dropout_grad: mask: expected the shape of grad, \(3,\)")],
+        [
+            Bad(
+                (Arr((3,)), np.ones(4, bool)),
+                {"p": 0.3},
+                fg.ShapeError,
+                r"dropout_grad: mask: expected the shape of grad, \(3,\)",
+            )
+        ],
     ),
 ]

@@ -72,7 +72,9 @@ ROWS = [
         [
             Bad((Arr((2, 3)),), {"dims": (0,)}, fg.ShapeError, r"permute: dims: expected 2 dimensions"),
             Bad((Arr((2, 3)),), {"dims": (0, 0)}, ValueError, r"permute: dims: expected each dimension once"),
-            Bad((Arr((2, 3)),), {"dims": (0, 2)}, IndexError, r"permute: dim: expected a dimension from -2 to 1, got 2"),
+            Bad(
+                (Arr((2, 3)),), {"dims": (0, 2)}, IndexError, r"permute: dim: expected a dimension from -2 to 1, got 2"
+            ),
         ],
     ),
     Row(

@@ -45,7 +45,9 @@ def digits() -> Split:
     try:
         from sklearn.datasets import load_digits
     except ImportError:
-        raise DataError("the digits come with scikit-learn, which is not installed: pip install 'ferrograd[demo]'") from None
+        raise DataError(
+            "the digits come with scikit-learn, which is not installed: pip install 'ferrograd[demo]'"
+        ) from None
     pixels, labels = load_digits(return_X_y=True)
     images = (pixels / 16).astype(np.float32).reshape(-1, 1, 8, 8)
     labels = labels.astype(np.int64)
@@ -85,7 +87,9 @@ def read_idx(path: Path, dims: int) -> Any:
     for d in shape:
         size *= d
     if len(raw) - header != size:
-        raise DataError(f"{path}: expected {size} bytes after the header, as its sizes {shape} say, got {len(raw) - header}")
+        raise DataError(
+            f"{path}: expected {size} bytes after the header, as its sizes {shape} say, got {len(raw) - header}"
+        )
     return np.frombuffer(raw, np.uint8, size, header).reshape(shape)
 
 
@@ -118,7 +122,9 @@ def mnist(root: str | Path) -> Split:
     """
     root = Path(root)
     if not root.is_dir():
-        raise DataError(f"{root}: expected a folder with MNIST's files t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz")
+        raise DataError(
+            f"{root}: expected a folder with MNIST's files t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz"
+        )
     images, labels = _read_pair(root, "t10k")
     if _find(root, "train-images-idx3-ubyte").exists():
         test = (images, labels)

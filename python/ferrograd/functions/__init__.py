@@ -6,10 +6,10 @@ primitives in `ferrograd.ops`; there is no arithmetic here.
 
 from ..creation import as_tensor
 from ._method import install
-from .arithmetic import *  # noqa: F403
-from .comparison import *  # noqa: F403
-from .elementary import *  # noqa: F403
-from .indexing import *  # noqa: F403
-from .linalg import *  # noqa: F403
-from .reduction import *  # noqa: F403
-from .shape import *  # noqa: F403
+from .arithmetic import *
+from .comparison import *
+from .elementary import *
+from .indexing import *
+from .linalg import *
+from .reduction import *
+from .shape import *

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import _core, ops
+from .. import ops
 from ..creation import as_tensor
 from ._items import advanced_getitem
 from ._method import method
@@ -93,7 +93,9 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
     else:
         sections = list(split_size_or_sections)
         if sum(sections) != size or min(sections, default=0) < 0:
-            raise RuntimeError(f"split: sections: expected sizes of {size} in all, as dimension {d} has, got {sections}")
+            raise RuntimeError(
+                f"split: sections: expected sizes of {size} in all, as dimension {d} has, got {sections}"
+            )
     pieces, at = [], 0
     for n in sections:
         pieces.append(ops.getitem(tensor, index=(_ALL,) * d + (slice(at, at + n),)))

@@ -195,9 +195,7 @@ def _as_index(index: Any) -> tuple[tuple[Any, ...], bool]:
     """The index as a tuple, and whether it holds arrays."""
     items = index if type(index) is tuple else (index,)
     for item in items:
-        if not (
-            isinstance(item, (int, slice)) or item is None or item is Ellipsis
-        ) or isinstance(item, bool):
+        if not (isinstance(item, (int, slice)) or item is None or item is Ellipsis) or isinstance(item, bool):
             if hasattr(item, "__index__") and not isinstance(item, (np.ndarray, _core.TensorBase, bool)):
                 continue
             return items, True

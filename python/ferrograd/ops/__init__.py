@@ -8,18 +8,18 @@ import sys
 
 from .. import autograd
 from ._op import OPS, Op, op
-from .activation import *  # noqa: F403
-from .conv import *  # noqa: F403
-from .elementwise import *  # noqa: F403
-from .index import *  # noqa: F403
-from .join import *  # noqa: F403
-from .linalg import *  # noqa: F403
-from .loss import *  # noqa: F403
-from .norm import *  # noqa: F403
-from .pooling import *  # noqa: F403
-from .random import *  # noqa: F403
-from .reduce import *  # noqa: F403
-from .softmax import *  # noqa: F403
-from .view import *  # noqa: F403
+from .activation import *
+from .conv import *
+from .elementwise import *
+from .index import *
+from .join import *
+from .linalg import *
+from .loss import *
+from .norm import *
+from .pooling import *
+from .random import *
+from .reduce import *
+from .softmax import *
+from .view import *
 
 autograd.ops = sys.modules[__name__]

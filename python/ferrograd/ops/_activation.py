@@ -28,4 +28,6 @@ def before_activation(g: Any, activation: str | None, result: Any, inputs: Calla
         case "silu":
             return a.silu_grad(g, inputs())
         case _:
-            raise ValueError(f"activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}")
+            raise ValueError(
+                f"activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}"
+            )

@@ -80,9 +80,7 @@ def avg_pool_grad(
     divisor_override: int | None,
 ) -> Any:
     """Each element of `g`, over its divisor, added to all elements of its window; spatial size `sizes`."""
-    return backend.avg_pool_grad(
-        g, sizes, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-    )
+    return backend.avg_pool_grad(g, sizes, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override)
 
 
 @avg_pool_grad.rule()

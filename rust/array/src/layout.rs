@@ -19,11 +19,7 @@ impl Clone for Layout {
     // SmallVec's own clone pushes one element at a time; this copies.
     #[inline]
     fn clone(&self) -> Self {
-        Self {
-            shape: Dims::from_slice(&self.shape),
-            strides: Strides::from_slice(&self.strides),
-            offset: self.offset,
-        }
+        Self { shape: Dims::from_slice(&self.shape), strides: Strides::from_slice(&self.strides), offset: self.offset }
     }
 }
 

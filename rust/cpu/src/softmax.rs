@@ -415,10 +415,7 @@ mod tests {
                 let sum: f64 = row.iter().map(|x| (x - max).exp()).sum();
                 row.iter().enumerate().for_each(|(i, x)| put(i, x - max - sum.ln()));
             });
-            let along = |v: &[f64]| {
-                let sums = naive(v, outer, n, inner, |row, put| (0..n).for_each(|i| put(i, row.iter().sum())));
-                sums
-            };
+            let along = |v: &[f64]| naive(v, outer, n, inner, |row, put| (0..n).for_each(|i| put(i, row.iter().sum())));
             let dots = along(&soft.iter().zip(&g).map(|(y, g)| y * g).collect::<Vec<_>>());
             let sums = along(&g);
             let soft_grad: Vec<f64> = (0..numel).map(|i| soft[i] * (g[i] - dots[i])).collect();

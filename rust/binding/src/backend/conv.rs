@@ -40,11 +40,7 @@ impl Moves {
 }
 
 /// Two operands of one dtype, and whether either requires a gradient.
-fn pair(
-    op: &str,
-    x: (&str, &Bound<'_, PyAny>),
-    y: (&str, &Bound<'_, PyAny>),
-) -> PyResult<(Array, Array, bool)> {
+fn pair(op: &str, x: (&str, &Bound<'_, PyAny>), y: (&str, &Bound<'_, PyAny>)) -> PyResult<(Array, Array, bool)> {
     let py = x.1.py();
     let (a, b) = (Operand::extract(op, x.0, x.1)?, Operand::extract(op, y.0, y.1)?);
     check_same_dtype(py, op, a.dtype(), y.0, b.dtype())?;

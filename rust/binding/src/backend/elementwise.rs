@@ -77,7 +77,10 @@ fn binary<'py>(
         a.check_fresh()?;
         b.check_fresh()?;
         let dtype = a.array.dtype();
-        if dtype == b.array.dtype() && promote.apply(dtype) == dtype && !error::releases_gil(a.array.numel().max(b.array.numel())) {
+        if dtype == b.array.dtype()
+            && promote.apply(dtype) == dtype
+            && !error::releases_gil(a.array.numel().max(b.array.numel()))
+        {
             let requires_grad = (a.requires_grad || b.requires_grad) && modes::recording();
             return result(py, error::guarded(py, || kernel(&a.array, &b.array, None))?, requires_grad);
         }

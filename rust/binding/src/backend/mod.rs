@@ -10,11 +10,11 @@ mod index;
 mod linalg;
 mod loss;
 mod norm;
-mod reduce;
-mod softmax;
 mod optim;
 mod pooling;
 mod random;
+mod reduce;
+mod softmax;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -73,12 +73,12 @@ pub mod backend {
     use super::copy::{cast, clone, copy_, ordered};
     #[pymodule_export]
     use super::elementwise::{
-        abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos, div,
-        elu, elu_grad, eq, erf, exp, expm1, floor, floor_divide, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, gt,
-        hardtanh, hardtanh_grad, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, log, log1p, logical_and,
-        logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum, minimum_grad, mul, ne, neg, pow,
-        reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid, sigmoid_grad, sign, silu, silu_grad, sin,
-        softplus, softplus_grad, sqrt, square, sub, tanh, tanh_grad, trunc, where_,
+        abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos,
+        div, elu, elu_grad, eq, erf, exp, expm1, floor, floor_divide, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad,
+        gt, hardtanh, hardtanh_grad, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, log, log1p,
+        logical_and, logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum, minimum_grad, mul, ne,
+        neg, pow, reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid, sigmoid_grad, sign, silu, silu_grad,
+        sin, softplus, softplus_grad, sqrt, square, sub, tanh, tanh_grad, trunc, where_,
     };
     #[pymodule_export]
     use super::index::{
@@ -94,17 +94,17 @@ pub mod backend {
         batch_norm, batch_norm_eval, batch_norm_eval_grad, batch_norm_grad, layer_norm, layer_norm_grad,
     };
     #[pymodule_export]
-    use super::reduce::{
-        all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
-    };
-    #[pymodule_export]
-    use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
-    #[pymodule_export]
     use super::optim::{adam_step, grad_norm, scale_grads, sgd_step};
     #[pymodule_export]
     use super::pooling::{avg_pool, avg_pool_grad, max_pool, max_pool_grad};
     #[pymodule_export]
     use super::random::{bernoulli, dropout, dropout_grad, normal, randint, randperm, uniform};
+    #[pymodule_export]
+    use super::reduce::{
+        all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
+    };
+    #[pymodule_export]
+    use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

@@ -120,7 +120,10 @@ pub fn batch_norm<'py>(
         (Some(mean), Some(var)) => Some((written(op, "running_mean", mean)?, written(op, "running_var", var)?)),
         (None, None) => None,
         _ => {
-            return Err(to_py(py, Error::value(op, "running_var", "both running statistics or neither", "one of them")));
+            return Err(to_py(
+                py,
+                Error::value(op, "running_var", "both running statistics or neither", "one of them"),
+            ));
         }
     };
     let arrays = running.as_ref().map(|(mean, var)| (mean.borrow().array.clone(), var.borrow().array.clone()));

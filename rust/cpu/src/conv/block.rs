@@ -244,7 +244,7 @@ impl Grid {
         for u in 0..sw.length {
             let index = sw.source(block.first[3], u);
             match pieces.last_mut() {
-                Some((_, before, length)) if *before == None && index.is_none() => *length += 1,
+                Some((_, before, length)) if before.is_none() && index.is_none() => *length += 1,
                 Some((_, Some(from), length)) if index == Some(*from + *length * step) => *length += 1,
                 _ => pieces.push((u, index, 1)),
             }
@@ -297,7 +297,7 @@ unsafe impl<T> Send for Source<T> {}
 impl<T> Source<T> {
     /// The source from channel `c` on.
     #[inline(always)]
-    pub fn from_channel(self, c: usize) -> Self {
+    pub fn starting_at_channel(self, c: usize) -> Self {
         Self { ptr: self.ptr.wrapping_offset(c as isize * self.strides[1]), ..self }
     }
 }

@@ -88,7 +88,9 @@ pub(super) fn room<T>(elements: usize) -> Result<Buffer> {
 /// The tables count in 32 bits.
 pub(super) fn check_size(grid: &Grid) -> Result<()> {
     if grid.len() > u32::MAX as usize {
-        return Err(Error::Memory("conv: one block of so large a kernel has more elements than can be addressed".into()));
+        return Err(Error::Memory(
+            "conv: one block of so large a kernel has more elements than can be addressed".into(),
+        ));
     }
     Ok(())
 }
@@ -142,7 +144,9 @@ impl<T: Float> Pass<'_, T> {
             let (group, panel) = (task / panels, task % panels);
             for (lattice, stage) in self.lattices.iter().zip(&stages) {
                 // SAFETY: each task writes its own part of the room.
-                unsafe { self.pack(weights.get().add(share(group, panel, stage)), lattice, group, panel * mr, mr, padded) };
+                unsafe {
+                    self.pack(weights.get().add(share(group, panel, stage)), lattice, group, panel * mr, mr, padded)
+                };
             }
             for r in panel * mr..((panel + 1) * mr).min(padded) {
                 let value = match self.bias {
@@ -183,7 +187,15 @@ impl<T: Float> Pass<'_, T> {
     }
 
     /// A panel: for each depth, the weights of its rows, zero past the last.
-    unsafe fn pack(&self, mut to: *mut T, lattice: &[Lattice; 3], group: usize, first: usize, mr: usize, padded: usize) {
+    unsafe fn pack(
+        &self,
+        mut to: *mut T,
+        lattice: &[Lattice; 3],
+        group: usize,
+        first: usize,
+        mr: usize,
+        padded: usize,
+    ) {
         let w = self.weights;
         let from = w.ptr.wrapping_offset(group as isize * w.group + first as isize * w.row);
         let (rows, width) = (mr.min(self.rows - first), mr.min(padded - first));
@@ -234,7 +246,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
         let grid = &self.stage.grid;
         // SAFETY: `Pass::run` made room for the block, and gave this task points and rows of its own.
         unsafe {
-            let source = source.from_channel(self.group * channels);
+            let source = source.starting_at_channel(self.group * channels);
             grid.gather(&source, channels, self.block, self.x);
             for panel in self.panels.0..self.panels.1 {
                 let first = panel * self.mr;

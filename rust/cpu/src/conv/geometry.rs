@@ -61,11 +61,8 @@ impl Geometry {
             let expected = format!("{} dimensions (O, C / groups, *kernel), as the input has", input.len());
             return Err(Error::shape(op, w_name, expected, Shape(weight)));
         }
-        let lengths = [
-            ("stride", window.stride.len()),
-            ("padding", window.padding.len()),
-            ("dilation", window.dilation.len()),
-        ];
+        let lengths =
+            [("stride", window.stride.len()), ("padding", window.padding.len()), ("dilation", window.dilation.len())];
         for (name, length) in lengths {
             if length != spatial {
                 return Err(Error::value(op, name, format_args!("{spatial} numbers, one for each size"), length));
@@ -73,7 +70,11 @@ impl Geometry {
         }
         let check = |name: &str, value: i64, least: i64| {
             let message = format!("a number from {least} to {MOST}");
-            if (least..=MOST).contains(&value) { Ok(value as usize) } else { Err(Error::value(op, name, message, value)) }
+            if (least..=MOST).contains(&value) {
+                Ok(value as usize)
+            } else {
+                Err(Error::value(op, name, message, value))
+            }
         };
         let groups = check("groups", window.groups, 1)?;
         let (c_in, c_out) = (input[1], weight[0]);

@@ -179,7 +179,18 @@ fn forward<T: Float>(
         let w = Matrix::new(w.ptr::<T>(), ws[0], ws[1]);
         // SAFETY: the geometry was checked against the arrays; `out` is new.
         return unsafe {
-            pointwise::forward(n, count, c_out, c_in, source, &points, w, bias.map(<*mut T>::cast_const), activation, dst)
+            pointwise::forward(
+                n,
+                count,
+                c_out,
+                c_in,
+                source,
+                &points,
+                w,
+                bias.map(<*mut T>::cast_const),
+                activation,
+                dst,
+            )
         };
     }
     let lanes = is_depthwise(geometry);
@@ -227,9 +238,7 @@ fn backward<T: Float>(geometry: &Geometry, grad: &Array, w: &Array, out: &Array)
         let count = sizes(geometry, |axis| axis.out).iter().product();
         let w = Matrix::new(w.ptr::<T>(), ws[1], ws[0]);
         // SAFETY: the geometry was checked against the arrays; `out` is new.
-        return unsafe {
-            pointwise::forward(n, count, c_in, c_out, source, &points, w, None, Activation::None, dst)
-        };
+        return unsafe { pointwise::forward(n, count, c_in, c_out, source, &points, w, None, Activation::None, dst) };
     }
     let lanes = is_depthwise(geometry);
     if lanes {

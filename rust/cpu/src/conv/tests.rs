@@ -78,12 +78,7 @@ impl Case {
     }
 
     fn window(&self) -> Window<'_> {
-        Window {
-            stride: &self.stride,
-            padding: &self.padding,
-            dilation: &self.dilation,
-            groups: self.groups as i64,
-        }
+        Window { stride: &self.stride, padding: &self.padding, dilation: &self.dilation, groups: self.groups as i64 }
     }
 
     fn geometry(&self) -> Result<Geometry> {
@@ -114,7 +109,8 @@ impl Case {
                     let to = (((n * g.c_out + o) * d.out + od) * h.out + oh) * w.out + ow;
                     for c in 0..self.c_in {
                         for (kd, kh, kw) in boxes([d.kernel, h.kernel, w.kernel]) {
-                            let (Some(id), Some(ih), Some(iw)) = (at(&d, od, kd), at(&h, oh, kh), at(&w, ow, kw)) else {
+                            let (Some(id), Some(ih), Some(iw)) = (at(&d, od, kd), at(&h, oh, kh), at(&w, ow, kw))
+                            else {
                                 continue;
                             };
                             let k = (((o * self.c_in + c) * d.kernel + kd) * h.kernel + kh) * w.kernel + kw;
@@ -322,15 +318,26 @@ fn nothing_to_sum_and_nothing_to_compute() {
 fn activations_follow_the_sum() {
     everywhere(|| {
         let mut random = Random(13);
-        for case in [Case::plain(2, 1, 3, 21, &[9], &[3]), Case::plain(2, 1, 3, 21, &[9], &[1]), Case::plain(2, 21, 1, 1, &[9], &[3])] {
-            let x = arranged::<f64>(&values::<f64>(2 * case.c_in * case.groups * 9, &mut random), &case.x_shape(), Order::RowMajor);
+        for case in [
+            Case::plain(2, 1, 3, 21, &[9], &[3]),
+            Case::plain(2, 1, 3, 21, &[9], &[1]),
+            Case::plain(2, 21, 1, 1, &[9], &[3]),
+        ] {
+            let x = arranged::<f64>(
+                &values::<f64>(2 * case.c_in * case.groups * 9, &mut random),
+                &case.x_shape(),
+                Order::RowMajor,
+            );
             let ws = case.w_shape();
             let w = arranged::<f64>(&values::<f64>(ws.iter().product(), &mut random), &ws, Order::RowMajor);
             let sums = conv(&x, &w, None, &case.window(), Activation::None).unwrap().to_vec::<f64>();
             for activation in Activation::ALL {
                 let got = conv(&x, &w, None, &case.window(), activation).unwrap().to_vec::<f64>();
                 for (got, sum) in got.iter().zip(&sums) {
-                    assert!((got - activation.of(*sum)).abs() <= 1e-14 * (1.0 + sum.abs()), "{activation:?}({sum}) = {got}");
+                    assert!(
+                        (got - activation.of(*sum)).abs() <= 1e-14 * (1.0 + sum.abs()),
+                        "{activation:?}({sum}) = {got}"
+                    );
                 }
             }
         }
@@ -415,9 +422,8 @@ fn wrong_calls_are_named() {
     );
     let x = Array::from_slice(&[0f32; 100], &[1, 4, 5, 5]).unwrap();
     let w = Array::from_slice(&[0f32; 108], &[4, 3, 3, 3]).unwrap();
-    let error = |x: &Array, w: &Array, case: &Case| {
-        conv(x, w, None, &case.window(), Activation::None).unwrap_err().to_string()
-    };
+    let error =
+        |x: &Array, w: &Array, case: &Case| conv(x, w, None, &case.window(), Activation::None).unwrap_err().to_string();
     assert_eq!(
         error(&x, &w, &good),
         "conv: input: expected 3 channels for a weight of (4, 3, 3, 3), got 4 in (1, 4, 5, 5)"

@@ -126,7 +126,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
         let WeightPass { rows, channels, lanes, source, .. } = *self.pass;
         // SAFETY: `WeightPass::run` made room for the block and its gradients, and gave this task sums of its own.
         unsafe {
-            self.grid.gather(&source.from_channel(self.group * channels), channels, self.block, self.x);
+            self.grid.gather(&source.starting_at_channel(self.group * channels), channels, self.block, self.x);
             for panel in self.panels.0..self.panels.1 {
                 let first = panel * self.mr;
                 let rows = self.mr.min(rows - first);
@@ -151,7 +151,7 @@ impl<T: Float> Task<'_, T> {
     /// The gradients of a panel's rows, `width` for each point, zero past the last row.
     #[inline(always)]
     unsafe fn gather_grads(&self, to: *mut T, first: usize, rows: usize, width: usize) {
-        let Source { ptr, strides } = self.pass.grad.from_channel(self.group * self.pass.rows + first);
+        let Source { ptr, strides } = self.pass.grad.starting_at_channel(self.group * self.pass.rows + first);
         let Block { first, count } = *self.block;
         let mut row = to;
         // SAFETY: the caller made room for every point; the points lie inside the gradient.
@@ -213,7 +213,8 @@ impl<T: Float> Task<'_, T> {
         unsafe {
             let x = self.x.cast_const().add(if LANES { first } else { 0 });
             let zero = [[s.zero(); MV]; W];
-            let sums = sums::<T, S, MV, W, LANES>(s, grads, width, x, columns::<W>(self.places, start), self.points, zero);
+            let sums =
+                sums::<T, S, MV, W, LANES>(s, grads, width, x, columns::<W>(self.places, start), self.points, zero);
             let to = self.sums.add(first * self.places.len() + start * width);
             for j in 0..count {
                 for v in 0..MV {

@@ -229,7 +229,7 @@ impl<T: Float> Kernel<T> for Backward<T> {
                     let h =
                         |i: usize, part: usize| s.mul(s.load_partial(g.add(i), part), s.load_partial(w.add(i), part));
                     let unit = |i: usize, part: usize| s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd);
-                    let first: T = segment_sum(s, n, |i, part| h(i, part));
+                    let first: T = segment_sum(s, n, &h);
                     let second: T = segment_sum(s, n, |i, part| s.mul(h(i, part), unit(i, part)));
                     let (first, second) = (s.splat(first / count), s.splat(second / count));
                     for i in (0..n).step_by(S::LANES) {
