@@ -88,7 +88,7 @@ def _through(values: tuple[Any, ...], seen: Callable[[tuple[Any, ...]], tuple[An
     if not places or not autograd.is_grad_enabled():
         return values
     operands = tuple(values[k] for k in places)
-    attributes = {"places": places, "size": len(values), "seen": seen}
+    attributes: dict[str, Any] = {"places": places, "size": len(values), "seen": seen}
     parts = _same(*operands, **attributes)
     node = Node(_watch, operands, attributes, parts)
     watched = list(values)
