@@ -324,6 +324,7 @@ def test_errors(row: Row, bad: Any) -> None:
 
 
 @pytest.mark.parametrize(("row", "sample"), [c for c in cases() if c.values[0].torch is not None])
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, about degrees of freedom
 def test_agreement_with_pytorch(row: Row, sample: Sample) -> None:
     """Results and gradients in float64 against PyTorch's."""
     torch = pytest.importorskip("torch")
