@@ -21,7 +21,7 @@ use crate::denormals;
 /// How long a helper stays awake after work: longer than the pauses inside a training step, shorter than a person
 /// or another process would notice.
 const AWAKE: Duration = Duration::from_micros(200);
-/// Work below this many nanoseconds of one core is not worth a second thread (a region costs 1–5 µs).
+/// Work below this many nanoseconds of one core is not worth a second thread. Chosen, not yet measured.
 const SERIAL_BELOW_NS: f64 = 20_000.0;
 
 const OPEN: u32 = 1 << 31;
