@@ -10,7 +10,7 @@ import numpy as np
 
 @functools.cache
 def golden(name: str) -> dict[str, dict[str, np.ndarray]]:
-    """The arrays of a file: `golden("layers")["conv2d"]["grad/weight"]`."""
+    """The arrays of a file: `golden("layers/base")["conv2d"]["grad/weight"]`."""
     cases: dict[str, dict[str, np.ndarray]] = {}
     with np.load(Path(__file__).parent / f"{name}.npz") as file:
         for path in file.files:

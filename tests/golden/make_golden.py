@@ -1,17 +1,19 @@
-"""Writes the arrays that the tests compare with, computed by PyTorch: `python tests/golden/make_golden.py`.
+"""Writes the arrays that the tests compare with, computed by PyTorch: `python tests/golden/make_golden.py [NAME…]`.
 
-Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
+NAME is a family of layers, `losses`, `optimizers` or `inits`; default: all. Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
 """
 
 from __future__ import annotations
 
+import sys
 import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from cases import INITS, LAYERS, LOSSES, OPTIMIZERS, STEPS, Layer, Loss
+from cases import INITS, LOSSES, OPTIMIZERS, STEPS, Loss
+from layers import FAMILIES, Layer, leaves
 
 HERE = Path(__file__).parent
 
@@ -23,6 +25,8 @@ def array(tensor: Any) -> np.ndarray:
 def draw(kind: str, shape: tuple[int, ...], high: int = 0) -> Any:
     if kind == "index":
         return torch.randint(high, shape)
+    if kind == "bool":
+        return torch.rand(shape) < 0.3
     if kind == "unit":
         return torch.rand(shape) * 0.96 + 0.02
     return torch.randn(shape)
@@ -39,16 +43,17 @@ def layer(case: Layer) -> dict[str, np.ndarray]:
                 tensor.normal_()
     out = {f"state/{k}": array(v) for k, v in module.state_dict().items()}
     module.train(case.training)
-    x = draw(case.kind, case.shape, case.high)
-    if case.kind != "index":
-        x.requires_grad_()
-    y = module(x)
-    g = torch.randn(y.shape)
-    y.backward(g)
-    out |= {"in": array(x), "out": array(y), "g": array(g)}
-    if x.grad is not None:
-        out["grad_in"] = array(x.grad)
-    out |= {f"grad/{k}": array(p.grad) for k, p in module.named_parameters()}
+    inputs = [draw(kind, shape, case.high) for kind, shape in case.inputs]
+    for x in inputs:
+        x.requires_grad_(x.is_floating_point())
+    results = leaves(module(*inputs, **case.call))
+    floats = [y for y in results if y.requires_grad]
+    gradients = [torch.randn(y.shape) for y in floats]
+    torch.autograd.backward(floats, gradients)
+    for name, arrays in (("in", inputs), ("out", results), ("g", gradients)):
+        out |= {f"{name}/{k}": array(x) for k, x in enumerate(arrays)}
+    out |= {f"grad_in/{k}": array(x.grad) for k, x in enumerate(inputs) if x.grad is not None}
+    out |= {f"grad/{k}": array(p.grad) for k, p in module.named_parameters() if p.grad is not None}
     out |= {
         f"after/{k}": array(v)
         for k, v in module.state_dict().items()
@@ -113,7 +118,13 @@ def write(name: str, cases: dict[str, dict[str, np.ndarray]]) -> None:
 
 
 if __name__ == "__main__":
-    write("layers", {case.id: layer(case) for case in LAYERS.values()})
-    write("losses", {case.id: loss(case) for case in LOSSES.values()})
-    write("optimizers", {key: optimizer(*row) for key, row in OPTIMIZERS.items()})
-    write("inits", {key: init(*row) for key, row in INITS.items()})
+    chosen = set(sys.argv[1:])
+    for family, rows in FAMILIES.items():
+        if not chosen or family in chosen:
+            write(f"layers/{family}", {case.id: layer(case) for case in rows.values()})
+    if not chosen or "losses" in chosen:
+        write("losses", {case.id: loss(case) for case in LOSSES.values()})
+    if not chosen or "optimizers" in chosen:
+        write("optimizers", {key: optimizer(*row) for key, row in OPTIMIZERS.items()})
+    if not chosen or "inits" in chosen:
+        write("inits", {key: init(*row) for key, row in INITS.items()})

@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from golden import golden, under
-from golden.cases import INITS, LAYERS
+from golden.cases import INITS
+from golden.layers import FAMILIES, leaves
 
 import ferrograd as fg
 from ferrograd import nn
@@ -21,51 +22,73 @@ def close(got, want, what):
     np.testing.assert_allclose(got, want, rtol=RTOL, atol=RTOL * scale, err_msg=what)
 
 
-def make(case):
+ROWS = [(family, case) for family, rows in FAMILIES.items() for case in rows.values()]
+every_layer = pytest.mark.parametrize(("family", "case"), ROWS, ids=[case.id for _, case in ROWS])
+FLOATS = [(f, c) for f, c in ROWS if {kind for kind, _ in c.inputs} == {"float"}]
+every_float_layer = pytest.mark.parametrize(("family", "case"), FLOATS, ids=[case.id for _, case in FLOATS])
+
+
+def arrays_of(family, case):
+    return golden(f"layers/{family}")[case.id]
+
+
+def inputs_of(arrays):
+    return list(under(arrays, "in").values())
+
+
+def make(family, case):
     layer = getattr(nn, case.name)(*case.args, **case.kwargs)
-    layer.load_state_dict(under(golden("layers")[case.id], "state"))
+    layer.load_state_dict(under(arrays_of(family, case), "state"))
     return layer.train(case.training)
 
 
-@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-def test_against_pytorch(case):
-    arrays = golden("layers")[case.id]
-    layer = make(case)
+@every_layer
+def test_against_pytorch(family, case):
+    arrays = arrays_of(family, case)
+    layer = make(family, case)
     assert list(layer.state_dict()) == list(under(arrays, "state"))
-    assert {n for n, _ in layer.named_parameters()} == set(under(arrays, "grad"))
-    x = fg.tensor(arrays["in"], requires_grad=case.kind != "index")
-    y = layer(x)
-    close(y, arrays["out"], "output")
-    if y.requires_grad:
-        y.backward(fg.tensor(arrays["g"]))
-    if "grad_in" in arrays:
-        close(x.grad, arrays["grad_in"], "gradient of the input")
-    for name, want in under(arrays, "grad").items():
-        close(layer.get_parameter(name).grad, want, f"gradient of {name}")
+    inputs = [fg.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs_of(arrays)]
+    results = leaves(layer(*inputs, **case.call))
+    for k, (y, want) in enumerate(zip(results, under(arrays, "out").values(), strict=True)):
+        close(y, want, f"output {k}")
+    floats = [y for y in results if y.requires_grad]
+    gradients = [fg.tensor(g) for g in under(arrays, "g").values()]
+    assert len(floats) == len(gradients)
+    if floats:
+        fg.autograd.backward(floats, gradients)
+    for k, want in under(arrays, "grad_in").items():
+        close(inputs[int(k)].grad, want, f"gradient of input {k}")
+    grads = under(arrays, "grad")
+    for name, parameter in layer.named_parameters():
+        assert (parameter.grad is None) == (name not in grads), name
+        if name in grads:
+            close(parameter.grad, grads[name], f"gradient of {name}")
     after = under(arrays, "after")
     for name, value in layer.state_dict().items():
         close(value, after.get(name, arrays[f"state/{name}"]), f"{name} afterwards")
 
 
-@pytest.mark.parametrize("case", LAYERS.values(), ids=LAYERS)
-def test_repr_is_pytorchs(case):
-    assert repr(make(case)) == str(golden("layers")[case.id]["repr"])
+@every_layer
+def test_repr_is_pytorchs(family, case):
+    assert repr(make(family, case)) == str(arrays_of(family, case)["repr"])
 
 
-@pytest.mark.parametrize("case", [c for c in LAYERS.values() if c.kind == "float"], ids=lambda c: c.id)
-def test_an_ndarray_goes_in(case):
-    arrays = golden("layers")[case.id]
-    reversed_and_back = np.ascontiguousarray(arrays["in"][..., ::-1])[..., ::-1]
-    y = make(case)(reversed_and_back)
-    close(y, arrays["out"], "output")
+@every_float_layer
+def test_an_ndarray_goes_in(family, case):
+    arrays = arrays_of(family, case)
+    reversed_and_back = [np.ascontiguousarray(x[..., ::-1])[..., ::-1] for x in inputs_of(arrays)]
+    y = leaves(make(family, case)(*reversed_and_back, **case.call))[0]
+    close(y, arrays["out/0"], "output")
 
 
-@pytest.mark.parametrize("case", [c for c in LAYERS.values() if c.kind == "float"], ids=lambda c: c.id)
-def test_in_float64(case):
-    arrays = golden("layers")[case.id]
-    y = make(case).double()(fg.tensor(arrays["in"].astype(np.float64)))
+@every_float_layer
+def test_in_float64(family, case):
+    arrays = arrays_of(family, case)
+    y = leaves(make(family, case).double()(*(fg.tensor(x.astype(np.float64)) for x in inputs_of(arrays)), **case.call))[
+        0
+    ]
     assert y.dtype == fg.float64
-    close(y, arrays["out"].astype(np.float64), "output")
+    close(y, arrays["out/0"].astype(np.float64), "output")
 
 
 @pytest.mark.parametrize("key", INITS)

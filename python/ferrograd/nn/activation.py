@@ -11,6 +11,20 @@ from . import functional as F
 from ._check import check_approximate
 from .module import Module
 
+__all__ = [
+    "ELU",
+    "GELU",
+    "Hardtanh",
+    "LeakyReLU",
+    "LogSoftmax",
+    "ReLU",
+    "SiLU",
+    "Sigmoid",
+    "Softmax",
+    "Softplus",
+    "Tanh",
+]
+
 
 class _Inplace(Module):
     def __init__(self, inplace: bool = False) -> None:

@@ -9,6 +9,9 @@ from typing import Any, TypeVar
 from .module import Module
 from .parameter import Parameter
 
+__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+
+
 S = TypeVar("S", bound="_Ordered")
 
 

@@ -12,6 +12,9 @@ from ._check import check_conv_input, sizes
 from .module import Module
 from .parameter import Parameter
 
+__all__ = ["Conv1d", "Conv2d", "Conv3d"]
+
+
 _MODES = ("zeros", "reflect", "replicate", "circular")
 
 

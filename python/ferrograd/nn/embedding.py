@@ -13,6 +13,8 @@ from ._check import check_padding_idx
 from .module import Module
 from .parameter import Parameter
 
+__all__ = ["Embedding"]
+
 
 class Embedding(Module):
     """y[...] = weight[x[...]]: shape (*) of integers gives (*, embedding_dim).

@@ -12,6 +12,8 @@ from . import init
 from .module import Module
 from .parameter import Parameter
 
+__all__ = ["Flatten", "Identity", "Linear", "Unflatten"]
+
 
 class Identity(Module):
     """y = x, whatever the arguments."""

@@ -15,6 +15,8 @@ from ._backward_hooks import Watch
 from ._where import locate
 from .parameter import Parameter
 
+__all__ = ["Module"]
+
 
 class Module:
     """The base of layers and models.

@@ -8,6 +8,8 @@ from .. import _core
 from .._tensor import Tensor
 from ..creation import as_tensor, empty
 
+__all__ = ["Parameter"]
+
 
 class Parameter(Tensor):
     """A Tensor that a Module lists among its parameters when it is assigned as an attribute.

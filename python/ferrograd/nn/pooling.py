@@ -8,6 +8,8 @@ from . import functional as F
 from ._check import sizes
 from .module import Module
 
+__all__ = ["AvgPool1d", "AvgPool2d", "AvgPool3d", "MaxPool1d", "MaxPool2d", "MaxPool3d"]
+
 
 class _MaxPool(Module):
     """The largest element of each window.

@@ -1,15 +1,27 @@
-"""Losses as functions; `nn.functional` lists them."""
+"""Losses."""
 
 from __future__ import annotations
 
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from .. import _core, ops
-from ._check import check_reduction
+from ... import _core, ops
+from .._check import check_reduction
 
 if TYPE_CHECKING:
-    from .._tensor import Tensor
+    from ..._tensor import Tensor
+
+
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "cross_entropy",
+    "huber_loss",
+    "l1_loss",
+    "mse_loss",
+    "nll_loss",
+    "smooth_l1_loss",
+]
 
 
 def _reduce(loss: Any, reduction: str) -> Any:

@@ -1,0 +1,15 @@
+"""Functions of layers, with PyTorch's names, signatures and defaults, over `ferrograd.ops`; one file a family.
+
+Linear maps, convolutions and batch norm take `activation=` ('relu', 'sigmoid', 'tanh', 'gelu', 'silu') as well and
+compute it in the same pass over memory.
+"""
+
+from .activation import *
+from .conv import *
+from .dropout import *
+from .embedding import *
+from .linear import *
+from .loss import *
+from .norm import *
+from .padding import *
+from .pooling import *

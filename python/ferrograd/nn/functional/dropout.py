@@ -1,0 +1,53 @@
+"""Dropout."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from ... import _core, ops, random
+from ...dtypes import dtype_name
+from .._check import check_conv_input, check_probability
+from ._inplace import over
+
+if TYPE_CHECKING:
+    from ..._tensor import Tensor
+
+__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+
+
+def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """While training, each element 0 with probability p and the others multiplied by 1 / (1 - p)."""
+    check_probability("dropout", p)
+    if not training or p == 0.0:
+        return input  # type: ignore[no-any-return]
+    return over("dropout_", input, inplace, lambda x: ops.dropout(x, random.default_generator.state, p=float(p))[0])  # type: ignore[no-any-return]
+
+
+def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of (N, C, L) or (C, L)."""
+    return _channel_dropout("dropout1d", 1, input, p, training, inplace)
+
+
+def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of (N, C, H, W) or (C, H, W)."""
+    return _channel_dropout("dropout2d", 2, input, p, training, inplace)
+
+
+def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """As `dropout`, for whole channels of (N, C, D, H, W) or (C, D, H, W)."""
+    return _channel_dropout("dropout3d", 3, input, p, training, inplace)
+
+
+def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool, inplace: bool) -> Tensor:
+    check_probability(op, p)
+    check_conv_input(op, input, spatial)
+    if not training or p == 0.0:
+        return input  # type: ignore[no-any-return]
+
+    def drop(x: Any) -> Any:
+        shape = (*x.shape[: len(x.shape) - spatial], *(1,) * spatial)
+        dtype = x._dtype if isinstance(x, _core.TensorBase) else x.dtype
+        ones = _core.backend.full(shape, 1, dtype_name(dtype))
+        return ops.mul(x, ops.dropout(ones, random.default_generator.state, p=float(p))[0])
+
+    return over(f"{op}_", input, inplace, drop)  # type: ignore[no-any-return]
