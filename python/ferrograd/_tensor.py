@@ -99,7 +99,7 @@ class Tensor(_core.TensorBase):
     @property
     def grad_fn(self) -> autograd.Node | None:
         """The node of the op that made this tensor, or None for a leaf."""
-        return autograd._target(self._node)  # type: ignore[no-any-return]
+        return autograd.graph.target(self._node)  # type: ignore[no-any-return]
 
     def backward(
         self,
@@ -127,14 +127,14 @@ class Tensor(_core.TensorBase):
         if self.is_leaf or self.retains_grad:
             return
         self._retains_grad = True
-        autograd.retain_grad(self)
+        autograd.hooks.retain_grad(self)
 
-    def register_hook(self, hook: Any) -> autograd.RemovableHandle:
+    def register_hook(self, hook: Any) -> autograd.hooks.RemovableHandle:
         """Calls `hook(grad)` when this tensor's gradient is known; what it returns, if anything, takes its place."""
         if not self.requires_grad:
             raise RuntimeError("register_hook: expected a tensor that requires grad")
-        hooks = autograd.hooks_of(self)
-        handle = autograd.RemovableHandle(hooks)
+        hooks = autograd.hooks.hooks_of(self)
+        handle = autograd.hooks.RemovableHandle(hooks)
         hooks[handle.id] = hook
         return handle
 
@@ -249,7 +249,7 @@ class Tensor(_core.TensorBase):
         if self._dtype not in ("float32", "int64", "bool"):
             extra += f", dtype={self.dtype!r}"
         if self._node is not None:
-            extra += f", grad_fn={autograd._target(self._node)!r}"
+            extra += f", grad_fn={autograd.graph.target(self._node)!r}"
         elif self.requires_grad:
             extra += ", requires_grad=True"
         return f"tensor({text}{extra})"

@@ -51,14 +51,14 @@ def rebind(name: str, target: Any, result: Any) -> Any:
     """Writes the result of a recorded op into the memory of `target`, which takes its place in the graph."""
     if result.shape != target.shape:
         raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
-    node = autograd._target(result._node)
+    node = autograd.graph.target(result._node)
     node.saved = _apart(node.saved, target)
     _core.backend.copy_(target, result, True, name)
     if target.retains_grad:
-        autograd.forget_grad(target)
+        autograd.hooks.forget_grad(target)
     target._node = result._node
     if target.retains_grad:
-        autograd.retain_grad(target)
+        autograd.hooks.retain_grad(target)
     return target
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, autograd
-from ..autograd import Node, Output
+from ..autograd.graph import Node, Output
 from ..ops._op import Op
 
 if TYPE_CHECKING:

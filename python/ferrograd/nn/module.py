@@ -7,7 +7,8 @@ from typing import Any
 
 from .. import _core
 from .._tensor import Tensor
-from ..autograd import RemovableHandle, no_grad
+from ..autograd import no_grad
+from ..autograd.hooks import RemovableHandle
 from ..dtypes import BY_NAME, dtype_name
 from ..dtypes import device as _device
 from . import _state

@@ -4,9 +4,6 @@ Operands are positional, attributes are keywords, and nothing is filled in: PyTo
 `ferrograd.functions` and `ferrograd.nn.functional`, which call these. `_op.py` says how an op is written.
 """
 
-import sys
-
-from .. import autograd
 from ._op import OPS, Op, op
 from .activation import *
 from .conv import *
@@ -21,5 +18,3 @@ from .random import *
 from .reduce import *
 from .softmax import *
 from .view import *
-
-autograd.ops = sys.modules[__name__]

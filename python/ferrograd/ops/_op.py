@@ -35,7 +35,7 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd import Node, Output
+from ..autograd.graph import Node, Output
 
 
 class Op:

@@ -1,9 +1,8 @@
-"""Automatic differentiation: the graph that recorded ops leave behind, and the walk back along it.
+"""Back-propagation: the walk from outputs back along the graph.
 
-While gradients are recorded, each op whose operands require one attaches a `Node` to its result. A node knows where the
-gradients of its operands go (`edges`) and what its op's rule needs (`saved`). `backward` walks from the outputs to the
-leaves, the latest node first: an op is recorded after its operands, so when a node's turn comes, every op that used its
-result has already sent its share, and the shares are added up. That is the chain rule
+`backward` walks from the outputs to the leaves, the latest node first: an op is recorded after its operands, so when a
+node's turn comes, every op that used its result has already sent its share, and the shares are added up. That is the
+chain rule
 
     dQ/dx = Σ over the uses y of x:  dQ/dy · dy/dx
 
@@ -12,94 +11,20 @@ and the rules in `ops/` are the factors dy/dx.
 
 from __future__ import annotations
 
-import contextlib
 import heapq
-import weakref
-from collections.abc import Callable, Iterator, Sequence
-from itertools import count
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core
-from ._core import capture, is_grad_enabled, set_grad_mode  # noqa: F401
-from .grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled  # noqa: F401
+from .. import _core, ops
+from .._core import set_grad_mode
+from ..grad_mode import enable_grad, set_grad_enabled
+from .graph import Node, Output, target, unpack
+from .hooks import run_hooks, run_node_hooks
 
 if TYPE_CHECKING:
-    from ._tensor import Tensor
-
-_order = count()
-_anomaly = False
-#: The key of the hook that `retain_grad` sets: it sees what the other hooks have made of the gradient.
-_KEEPS = -1
-
-#: The ops that add, sum, cast and copy gradients. `ops/__init__.py` sets it: ops are built on this module.
-ops: Any = None
-
-
-class Node:
-    """One recorded op: where its operands' gradients go, and what its rule needs to compute them."""
-
-    __slots__ = (
-        "__weakref__", "attributes", "checksums", "dtype", "edges", "hooks", "op", "order", "results", "saved", "shape",
-    )  # fmt: skip
-
-    def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
-        self.op = op
-        self.attributes = attributes
-        self.edges: tuple[Any, ...]
-        self.saved: tuple[Any, ...] | None
-        self.edges, self.saved = capture(args, result, op.spec)
-        self.order = next(_order)
-        self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        if type(result) is tuple:
-            self.results = len(result)
-            self.shape, self.dtype = None, None
-        else:
-            self.results = 1
-            self.shape, self.dtype = result.shape, result._dtype
-        if _anomaly:
-            self.checksums = [s.checksum() if type(s) is _core.Saved else None for s in self.saved]
-
-    @property
-    def name(self) -> str:
-        """The op's name."""
-        return str(self.op.name)
-
-    def output(self, index: int) -> Node | Output:
-        """What stands for one of the results in the graph."""
-        return self if self.shape is not None else Output(self, index)
-
-    @property
-    def next_functions(self) -> tuple[tuple[Any, int], ...]:
-        """The nodes that made the operands, as PyTorch names them."""
-        return tuple((e.node, e.index) if type(e) is Output else (e, 0) for e in self.edges)
-
-    def __repr__(self) -> str:
-        return f"<{self.op.name}Backward>"
-
-
-class Output:
-    """One of several results of a node."""
-
-    __slots__ = ("dtype", "index", "node", "shape")
-
-    def __init__(self, node: Node, index: int, result: Any = None) -> None:
-        self.node = node
-        self.index = index
-        if result is not None:
-            self.shape, self.dtype = result.shape, result._dtype
-
-    @property
-    def name(self) -> str:
-        """The op's name."""
-        return self.node.name
-
-    def __repr__(self) -> str:
-        return repr(self.node)
-
-
-# ---------------------------------------------------------------------------------------------------------------------
+    from .._tensor import Tensor
 
 
 def _fitted(g: Any, edge: Any) -> Any:
@@ -110,33 +35,10 @@ def _fitted(g: Any, edge: Any) -> Any:
     return g if g._dtype == dtype else ops.cast(g, dtype=dtype)
 
 
-def _unpack(node: Node) -> list[Any]:
-    """What the node saved, as Tensors again."""
-    if node.saved is None:
-        raise RuntimeError(
-            f"backward of {node.name}: trying to go through the graph a second time, after what it saved was freed; "
-            "use retain_graph=True the first time"
-        )
-    if _anomaly and hasattr(node, "checksums"):
-        for what, saved, before in zip(node.op.saves, node.saved, node.checksums, strict=True):
-            if before is not None and saved.checksum() != before:
-                raise RuntimeError(
-                    f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "
-                    "that no op made (through NumPy, say); copy before writing"
-                )
-    return [_unpacked(node, what, saved) for what, saved in zip(node.op.saves, node.saved, strict=True)]
-
-
-def _unpacked(node: Node, what: str, saved: Any) -> Any:
-    if type(saved) is tuple and what.startswith("*"):
-        return tuple(_unpacked(node, what, part) for part in saved)
-    return saved.unpack(node, what) if type(saved) is _core.Saved else saved
-
-
 def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
     """What the node's rule makes of the gradient of its result: one gradient an operand."""
     op = node.op
-    saved = _unpack(node)
+    saved = unpack(node)
     if create_graph and op.unfused is not None:
         return _through_unfused(node, g, saved)
     needs = [edge is not None for edge in node.edges]
@@ -164,20 +66,6 @@ def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
     for k, gradient in zip(wanted, found, strict=True):
         result[k] = gradient
     return result
-
-
-def _run_hooks(hooks: dict[int, Callable[[Any], Any]], g: Any) -> Any:
-    for key, hook in list(hooks.items()):
-        changed = hook(g) if key != _KEEPS else None
-        if changed is not None:
-            if not isinstance(changed, _core.TensorBase):
-                raise TypeError(f"hook: expected it to return a Tensor or None, got {type(changed).__name__}")
-            if changed.shape != g.shape:
-                raise _core.ShapeError(f"hook: expected a gradient of shape {g.shape} from it, got {changed.shape}")
-            g = changed
-    if _KEEPS in hooks:
-        hooks[_KEEPS](g)
-    return g
 
 
 def _walk(
@@ -228,32 +116,28 @@ def _walk(
     before = set_grad_mode(create_graph)
     try:
         for edge, g in roots:
-            if allowed is None or id(_target(edge)) in allowed:
+            if allowed is None or id(target(edge)) in allowed:
                 send(edge, g, False)
         while heap:
             node = heapq.heappop(heap)[1]
             g = pending.pop(node)
             if node.hooks is not None:
-                g = _run_node_hooks(node, g)
+                g = run_node_hooks(node, g)
             if captured is not None:
                 _capture_into(captured, node, g)
-                if allowed is not None and not any(e is not None and id(_target(e)) in allowed for e in node.edges):
+                if allowed is not None and not any(e is not None and id(target(e)) in allowed for e in node.edges):
                     continue
             gradients = _gradients(node, g, create_graph)
             if not retain_graph and node.saved:
                 node.saved = None
             for edge, share in zip(node.edges, gradients, strict=True):
-                if edge is None or share is None or (allowed is not None and id(_target(edge)) not in allowed):
+                if edge is None or share is None or (allowed is not None and id(target(edge)) not in allowed):
                     continue
                 owned = share is not g and not create_graph and sum(other is share for other in gradients) == 1
                 send(edge, share, owned)
         on_leaf(leaves)
     finally:
         set_grad_mode(before)
-
-
-def _target(edge: Any) -> Any:
-    return edge.node if type(edge) is Output else edge
 
 
 def _capture_into(captured: dict[Any, Any], node: Node, g: Any) -> None:
@@ -265,17 +149,10 @@ def _capture_into(captured: dict[Any, Any], node: Node, g: Any) -> None:
                 captured[node, index] = share
 
 
-def _run_node_hooks(node: Node, g: Any) -> Any:
-    hooks = node.hooks or {}
-    if type(g) is not list:
-        return _run_hooks(hooks[0], g) if 0 in hooks else g  # type: ignore[arg-type]
-    return [_run_hooks(hooks[k], s) if s is not None and k in hooks else s for k, s in enumerate(g)]  # type: ignore[arg-type]
-
-
 def _accumulate(leaf: Any, g: Any, owned: bool, create_graph: bool) -> None:
     """Adds a gradient to `leaf.grad`; takes it over where nobody else holds its memory."""
     if leaf._hooks is not None:
-        g = _run_hooks(leaf._hooks, g)
+        g = run_hooks(leaf._hooks, g)
         owned = False
     before = leaf._grad
     if before is None:
@@ -368,7 +245,7 @@ def backward(
     wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
     results = {_key(x): x for x in wanted if not x.is_leaf}
     captured: dict[Any, Any] = dict.fromkeys(results)
-    allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+    allowed = _leading_to([edge for edge, _ in roots], {id(target(_edge(x))) for x in wanted})
     _walk(roots, retain_graph, create_graph, on_leaf, captured, allowed)
     for key, g in captured.items():
         if g is not None:
@@ -409,9 +286,9 @@ def grad(
 
     def on_leaf(leaves: dict[int, list[Any]]) -> None:
         for key, (leaf, g, _) in leaves.items():
-            by_leaf[key] = g if leaf._hooks is None else _run_hooks(leaf._hooks, g)
+            by_leaf[key] = g if leaf._hooks is None else run_hooks(leaf._hooks, g)
 
-    allowed = _leading_to([edge for edge, _ in roots], {id(_target(_edge(x))) for x in wanted})
+    allowed = _leading_to([edge for edge, _ in roots], {id(target(_edge(x))) for x in wanted})
     _walk(roots, create_graph if retain_graph is None else retain_graph, create_graph, on_leaf, captured, allowed)
     found = [by_leaf.get(id(key)) if isinstance(key, _core.TensorBase) else captured[key] for key in keys]
     for k, g in enumerate(found):
@@ -429,85 +306,18 @@ def _leading_to(roots: Sequence[Any], wanted: set[int]) -> set[int]:
     seen: set[int] = set()
     # Nodes in the order of their recording: operands before the ops that use them.
     found: list[tuple[int, Node]] = []
-    stack = [_target(edge) for edge in roots]
+    stack = [target(edge) for edge in roots]
     while stack:
-        target = stack.pop()
-        if id(target) in seen:
+        at = stack.pop()
+        if id(at) in seen:
             continue
-        seen.add(id(target))
-        if id(target) in wanted:
-            leads.add(id(target))
-        if type(target) is Node:
-            found.append((target.order, target))
-            stack.extend(_target(e) for e in target.edges if e is not None)
+        seen.add(id(at))
+        if id(at) in wanted:
+            leads.add(id(at))
+        if type(at) is Node:
+            found.append((at.order, at))
+            stack.extend(target(e) for e in at.edges if e is not None)
     for _, node in sorted(found, key=lambda pair: pair[0]):
-        if any(e is not None and id(_target(e)) in leads for e in node.edges):
+        if any(e is not None and id(target(e)) in leads for e in node.edges):
             leads.add(id(node))
     return leads
-
-
-# ---------------------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def detect_anomaly() -> Iterator[None]:
-    """Checks what ops saved against writes that no op made (through NumPy, say). Slow: every byte is read twice."""
-    global _anomaly
-    before, _anomaly = _anomaly, True
-    try:
-        yield
-    finally:
-        _anomaly = before
-
-
-class RemovableHandle:
-    """What `register_hook` returns; `remove()` takes the hook away again."""
-
-    _ids = count()
-
-    def __init__(self, hooks: dict[int, Any]) -> None:
-        self._hooks = hooks
-        self.id = next(RemovableHandle._ids)
-
-    def remove(self) -> None:
-        """Takes the hook away; a second call does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.remove()
-
-
-def hooks_of(tensor: Any) -> dict[int, Any]:
-    """The hooks that run on the gradient of a tensor."""
-    node = tensor._node
-    if node is None:
-        if tensor._hooks is None:
-            tensor._hooks = {}
-        hooks: dict[int, Any] = tensor._hooks
-        return hooks
-    index = node.index if type(node) is Output else 0
-    owner = _target(node)
-    if owner.hooks is None:
-        owner.hooks = {}
-    hooks = owner.hooks.setdefault(index, {})
-    return hooks
-
-
-def retain_grad(tensor: Any) -> None:
-    """Keeps a copy of the gradient of a tensor that is not a leaf in its `grad`, without keeping the tensor alive."""
-    reference = weakref.ref(tensor)
-
-    def keep(g: Any) -> None:
-        alive = reference()
-        if alive is not None:
-            alive._grad = ops.clone(g) if alive._grad is None else ops.add(alive._grad, g)
-
-    hooks_of(tensor)[_KEEPS] = keep
-
-
-def forget_grad(tensor: Any) -> None:
-    """Takes back `retain_grad`."""
-    hooks_of(tensor).pop(_KEEPS, None)
