@@ -12,7 +12,7 @@ from .dtypes import (
 )  # fmt: skip
 from .functions import *
 from ._tensor import Tensor
-from . import nn, optim, random
+from . import nn, optim, random, utils
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand,
     rand_like, randint, randn, randn_like, randperm,
