@@ -11,10 +11,8 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 
-@method("matmul", "__matmul__")
-def matmul(input: Any, other: Any) -> Tensor:
-    """input · other: (…, m, k) · (…, k, n), leading dimensions broadcast; vectors as rows or columns."""
-    return ops.matmul(input, other)  # type: ignore[no-any-return]
+# The op itself: a product of small matrices takes hardly longer than a call.
+matmul = method("matmul", "__matmul__")(ops.matmul)
 
 
 @method("__rmatmul__")

@@ -73,14 +73,7 @@ def op(forward: Callable[..., Any]) -> Any:
     this = Op(forward)
     OPS[this.name] = this
 
-    @functools.wraps(forward)
-    def call(*args: Any, **attributes: Any) -> Any:
-        result = forward(*args, **attributes)
-        if type(result) is tuple:
-            _record_parts(this, args, attributes, result)
-        elif result.requires_grad:
-            result._node = Node(this, args, attributes, result)
-        return result
+    call = functools.wraps(forward)(_caller(this))
 
     def rule(saves: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(vjp: Callable[..., Any]) -> Callable[..., Any]:
@@ -98,6 +91,37 @@ def op(forward: Callable[..., Any]) -> Any:
     call.rule = rule  # type: ignore[attr-defined]
     call.unfused = unfused  # type: ignore[attr-defined]
     call.op = this  # type: ignore[attr-defined]
+    return call
+
+
+#: What calls an op, with the op's own signature: that costs half of what `*args` and `**attributes` do, and an op on a few
+#: elements takes hardly longer than its call. Their tuple and dictionary are made for the graph only.
+_CALLER = """
+def {name}({signature}):
+    result = forward({arguments})
+    if type(result) is tuple:
+        record_parts(this, ({operands}), dict({attributes}), result)
+    elif result.requires_grad:
+        result._node = Node(this, ({operands}), dict({attributes}), result)
+    return result
+"""
+
+
+def _caller(this: Op) -> Callable[..., Any]:
+    signature = inspect.signature(this.forward)
+    bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
+    signature = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
+    operands = "".join(
+        f"{'*' if p.kind is p.VAR_POSITIONAL else ''}{p.name}, " for p in bare if p.kind is not p.KEYWORD_ONLY
+    )
+    attributes = ", ".join(f"{p.name}={p.name}" for p in bare if p.kind is p.KEYWORD_ONLY)
+    arguments = operands + attributes
+    source = _CALLER.format(
+        name=this.name, signature=str(signature)[1:-1], arguments=arguments, operands=operands, attributes=attributes
+    )
+    scope: dict[str, Any] = {"forward": this.forward, "this": this, "Node": Node, "record_parts": _record_parts}
+    exec(compile(source, f"<op {this.name}>", "exec"), scope)
+    call: Callable[..., Any] = scope[this.name]
     return call
 
 

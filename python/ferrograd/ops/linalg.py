@@ -28,12 +28,12 @@ def _as_rows(x: Any) -> Any:
 
 
 @op
-def matmul(x: Any, y: Any) -> Any:
+def matmul(input: Any, other: Any) -> Any:
     """x · y: (…, m, k) · (…, k, n), leading dimensions broadcast; a vector is a row on the left, a column on the right."""
-    return backend.matmul(x, y)
+    return backend.matmul(input, other)
 
 
-@matmul.rule(saves=("x", "y"))
+@matmul.rule(saves=("input", "other"))
 def _(g, needs, x, y):
     # ∂Q/∂X = E · Yᵀ and ∂Q/∂Y = Xᵀ · E; the engine sums over batches that were broadcast.
     nx, ny = len(x.shape), len(y.shape)

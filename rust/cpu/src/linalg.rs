@@ -1,5 +1,7 @@
 //! Matrix products of arrays: `matmul` with PyTorch's meaning, and `linear` with its bias and activation.
 
+use std::borrow::Cow;
+
 use ferrograd_array::{Array, DType, Dims, Element, Error, Layout, Result, Shape, Strides, broadcast_shapes};
 
 use crate::activation::Activation;
@@ -90,9 +92,9 @@ fn matrix_of(vector: &Layout, dim: usize) -> Layout {
 }
 
 /// Two operands as batches of matrices, with what their product looks like.
-struct Operands {
-    x: Array,
-    y: Array,
+struct Operands<'a> {
+    x: Cow<'a, Array>,
+    y: Cow<'a, Array>,
     /// The leading dimensions of the result.
     batch: Dims,
     m: usize,
@@ -102,8 +104,8 @@ struct Operands {
     y_vector: bool,
 }
 
-impl Operands {
-    fn new(x: &Array, y: &Array) -> Result<Self> {
+impl<'a> Operands<'a> {
+    fn new(x: &'a Array, y: &'a Array) -> Result<Self> {
         let (x_vector, y_vector) = (x.ndim() == 1, y.ndim() == 1);
         let (x_shape, y_shape) = (x.shape(), y.shape());
         let (k, y_k) = (x_shape[x_shape.len() - 1], y_shape[if y_vector { 0 } else { y_shape.len() - 2 }]);
@@ -118,8 +120,11 @@ impl Operands {
         }
         let lead = |array: &Array| array.ndim().saturating_sub(2);
         let batch = broadcast_shapes("matmul", "y", &x_shape[..lead(x)], &y_shape[..lead(y)])?;
-        let x = if x_vector { x.view(matrix_of(x.layout(), 0)) } else { x.clone() };
-        let y = if y_vector { y.view(matrix_of(y.layout(), 1)) } else { y.clone() };
+        let matrix = |array: &'a Array, vector: bool, dim: usize| match vector {
+            true => Cow::Owned(array.view(matrix_of(array.layout(), dim))),
+            false => Cow::Borrowed(array),
+        };
+        let (x, y) = (matrix(x, x_vector, 0), matrix(y, y_vector, 1));
         let (m, n) = (x.shape()[x.ndim() - 2], y.shape()[y.ndim() - 1]);
         Ok(Self { x, y, batch, m, n, k, x_vector, y_vector })
     }

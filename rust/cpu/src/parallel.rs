@@ -269,12 +269,18 @@ pub fn set_num_threads(threads: usize) {
     THREADS.store(threads, Ordering::Relaxed);
 }
 
+/// Whether work of this estimated time on one core is too short to be shared.
+#[inline]
+pub fn is_serial(ns: f64) -> bool {
+    ns < SERIAL_BELOW_NS
+}
+
 /// Calls `f(0)`, …, `f(blocks - 1)`, each once, on however many threads are free; returns when all are done.
 ///
 /// `ns` is the estimated time of the whole on one core; short work stays on the caller's thread, as does work
 /// started from inside a block or while another thread's region runs. A panic in a block is raised here.
 pub fn run(blocks: usize, ns: f64, f: impl Fn(usize) + Sync) {
-    if blocks <= 1 || ns < SERIAL_BELOW_NS || num_threads() == 1 || IN_REGION.with(Cell::get) {
+    if blocks <= 1 || is_serial(ns) || num_threads() == 1 || IN_REGION.with(Cell::get) {
         crate::paths::tasks(1);
         (0..blocks).for_each(f);
         return;

@@ -130,16 +130,34 @@ impl<T: Float> Tile<T> {
                 a = a.wrapping_offset(self.a_step);
                 b = b.wrapping_offset(b_step);
             }
-            let whole = last == S::LANES;
-            for j in 0..W {
+            match (self.add, last == S::LANES) {
+                (false, true) => self.store::<S, MV, W, false, true>(s, acc),
+                (false, false) => self.store::<S, MV, W, false, false>(s, acc),
+                (true, true) => self.store::<S, MV, W, true, true>(s, acc),
+                (true, false) => self.store::<S, MV, W, true, false>(s, acc),
+            }
+        }
+    }
+
+    /// Writes the sums, or adds them (`ADD`); the last vector of rows in part unless `WHOLE`. Both are constants so that
+    /// the loops unroll: an index known only at run time would send all sums through the stack, 48 cycles a tile.
+    #[inline(always)]
+    unsafe fn store<S: Simd<T>, const MV: usize, const W: usize, const ADD: bool, const WHOLE: bool>(
+        &self,
+        s: S,
+        acc: [[S::V; MV]; W],
+    ) {
+        let last = self.rows - (MV - 1) * S::LANES;
+        for j in 0..W {
+            // SAFETY: as `compute`'s.
+            unsafe {
                 let c = self.c.offset(j as isize * self.c_step);
                 for v in 0..MV {
                     let at = c.add(v * S::LANES);
-                    if whole || v + 1 < MV {
-                        let sum = if self.add { s.add(s.load(at), acc[j][v]) } else { acc[j][v] };
-                        s.store(at, sum);
+                    if WHOLE || v + 1 < MV {
+                        s.store(at, if ADD { s.add(s.load(at), acc[j][v]) } else { acc[j][v] });
                     } else {
-                        let sum = if self.add { s.add(s.load_partial(at, last), acc[j][v]) } else { acc[j][v] };
+                        let sum = if ADD { s.add(s.load_partial(at, last), acc[j][v]) } else { acc[j][v] };
                         s.store_partial(at, last, sum);
                     }
                 }
