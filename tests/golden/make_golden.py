@@ -46,7 +46,7 @@ def layer(case: Layer) -> dict[str, np.ndarray]:
     inputs = [draw(kind, shape, case.high) for kind, shape in case.inputs]
     for x in inputs:
         x.requires_grad_(x.is_floating_point())
-    results = leaves(module(*inputs, **case.call))
+    results = leaves(case.run(module, inputs))
     floats = [y for y in results if y.requires_grad]
     gradients = [torch.randn(y.shape) for y in floats]
     torch.autograd.backward(floats, gradients)

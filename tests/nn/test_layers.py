@@ -48,7 +48,7 @@ def test_against_pytorch(family, case):
     layer = make(family, case)
     assert list(layer.state_dict()) == list(under(arrays, "state"))
     inputs = [fg.tensor(x, requires_grad=x.dtype.kind == "f") for x in inputs_of(arrays)]
-    results = leaves(layer(*inputs, **case.call))
+    results = leaves(case.run(layer, inputs))
     for k, (y, want) in enumerate(zip(results, under(arrays, "out").values(), strict=True)):
         close(y, want, f"output {k}")
     floats = [y for y in results if y.requires_grad]
@@ -77,16 +77,15 @@ def test_repr_is_pytorchs(family, case):
 def test_an_ndarray_goes_in(family, case):
     arrays = arrays_of(family, case)
     reversed_and_back = [np.ascontiguousarray(x[..., ::-1])[..., ::-1] for x in inputs_of(arrays)]
-    y = leaves(make(family, case)(*reversed_and_back, **case.call))[0]
+    y = leaves(case.run(make(family, case), reversed_and_back))[0]
     close(y, arrays["out/0"], "output")
 
 
 @every_float_layer
 def test_in_float64(family, case):
     arrays = arrays_of(family, case)
-    y = leaves(make(family, case).double()(*(fg.tensor(x.astype(np.float64)) for x in inputs_of(arrays)), **case.call))[
-        0
-    ]
+    inputs = [fg.tensor(x.astype(np.float64)) for x in inputs_of(arrays)]
+    y = leaves(case.run(make(family, case).double(), inputs))[0]
     assert y.dtype == fg.float64
     close(y, arrays["out/0"].astype(np.float64), "output")
 

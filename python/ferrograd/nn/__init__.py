@@ -2,6 +2,7 @@
 
 from . import functional, init, utils
 from .activation import *
+from .attention import *
 from .containers import *
 from .conv import *
 from .dropout import *
@@ -12,3 +13,4 @@ from .module import *
 from .norm import *
 from .parameter import *
 from .pooling import *
+from .transformer import *

@@ -141,6 +141,17 @@ class ModuleList(_Ordered):
     def __add__(self, other: Iterable[Module]) -> ModuleList:
         return ModuleList([*self, *other])
 
+    def _child_reprs(self) -> list[str]:
+        # Equal neighbours stand together, as in PyTorch.
+        runs: list[list[Any]] = []
+        for k, module in enumerate(self):
+            text = repr(module).replace("\n", "\n  ")
+            if runs and runs[-1][2] == text:
+                runs[-1][1] = k
+            else:
+                runs.append([k, k, text])
+        return [f"({a}): {text}" if a == b else f"({a}-{b}): {b - a + 1} x {text}" for a, b, text in runs]
+
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """A list computes nothing."""
         raise NotImplementedError("ModuleList: forward: a list of modules cannot be called; call its modules")

@@ -6,6 +6,7 @@ Operands are positional, attributes are keywords, and nothing is filled in: PyTo
 
 from ._op import OPS, Op, op
 from .activation import *
+from .attention import *
 from .conv import *
 from .elementwise import *
 from .index import *

@@ -12,7 +12,7 @@ class Layer:
 
     `shape` is the input's, or a tuple of shapes where there are several inputs. `kind`, one for all inputs or a tuple,
     is "float" (normal numbers), "unit" (between 0 and 1), "index" (integers below `high`), or "bool". `call` holds
-    further keywords of the call.
+    further keywords of the call; the last inputs are passed under the names in `keywords`.
     """
 
     id: str
@@ -24,6 +24,12 @@ class Layer:
     high: int = 0
     training: bool = True
     call: dict[str, Any] = field(default_factory=dict)
+    keywords: tuple[str, ...] = ()
+
+    def run(self, layer: Any, inputs: list[Any]) -> Any:
+        """The layer's result for these inputs."""
+        at = len(inputs) - len(self.keywords)
+        return layer(*inputs[:at], **dict(zip(self.keywords, inputs[at:], strict=True)), **self.call)
 
     @property
     def inputs(self) -> list[tuple[str, tuple[int, ...]]]:

@@ -5,6 +5,7 @@ compute it in the same pass over memory.
 """
 
 from .activation import *
+from .attention import *
 from .conv import *
 from .dropout import *
 from .embedding import *
