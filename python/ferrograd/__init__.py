@@ -7,16 +7,16 @@ from ._core import get_num_threads, is_inference_mode_enabled, reset_peak, set_n
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .creation import *
 from .dtypes import (
-    bfloat16, bool_, device, double, dtype, float, float16, float32, float64, half, int, int32, int64, long, promote_types,
-    result_type, uint8,
+    bfloat16, bool_, can_cast, channels_last, channels_last_3d, contiguous_format, device, double, dtype, finfo, float,
+    float16, float32, float64, half, iinfo, int, int32, int64, layout, long, memory_format, preserve_format,
+    promote_types, result_type, strided, uint8,
 )  # fmt: skip
 from .functions import *
 from ._tensor import Tensor
-from . import nn, optim, random, utils
+from . import data, nn, optim, random, utils
 from .random import (
-    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, rand,
-    rand_like, randint, randn, randn_like, randperm,
-    seed, set_rng_state,
+    Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
+    rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
 from .serialization import load, load_metadata, save
 

@@ -15,8 +15,9 @@ import numpy as np
 from . import _core
 from .autograd import no_grad
 from .creation import _shape as shape_of
-from .creation import get_default_dtype
-from .dtypes import dtype_name
+from .creation import get_default_dtype, tensor
+from .dtypes import BY_NAME, dtype_name, result_type
+from .dtypes import device as device_of
 
 if TYPE_CHECKING:
     from ._tensor import Tensor
@@ -26,6 +27,8 @@ class Generator:
     """A stream of random numbers of its own: `fg.Generator().manual_seed(0)`."""
 
     def __init__(self, device: Any = "cpu") -> None:
+        #: Where the numbers are drawn.
+        self.device = device_of(device)
         #: [seed, counter], the operand of every op that draws.
         self.state: Tensor = _core.from_numpy(np.array([0, 0], dtype=np.int64))
 
@@ -43,6 +46,10 @@ class Generator:
     def initial_seed(self) -> int:
         """The seed of the stream."""
         return int(self.state._numpy()[0]) % 2**64
+
+    def clone_state(self) -> Generator:
+        """Another generator in the same state."""
+        return Generator(self.device).set_state(self.get_state())
 
     def get_state(self) -> Tensor:
         """A copy of the state, for `set_state`."""
@@ -124,54 +131,154 @@ def _fill(tensor: Any, name: str, a: float, b: float, generator: Generator | Non
     return tensor
 
 
-def _drawn(op: str, name: str, size: Any, a: Any, b: Any, generator: Any, dtype: Any, requires_grad: bool) -> Any:
+def _drawn(
+    op: str, name: str, sizes: Any, size: Any, a: float, b: float, generator: Any, dtype: Any, device: Any,
+    requires_grad: bool,
+) -> Any:  # fmt: skip
     kind = dtype_name(dtype or get_default_dtype())
-    if kind not in ("float32", "float64"):
-        raise _core.DTypeError(f"{op}: dtype: expected float32 or float64 (cast the result), got {kind}")
+    if not BY_NAME[kind].is_floating_point:
+        raise _core.DTypeError(f"{op}: dtype: expected a floating-point dtype, got {kind}")
+    if device is not None:
+        device_of(device)
     state = (generator or default_generator).state
-    result = getattr(_core.backend, name)(state, shape_of(op, size), float(a), float(b), kind)
+    computed = "float64" if kind == "float64" else "float32"
+    result = getattr(_core.backend, name)(state, shape_of(op, sizes, size), float(a), float(b), computed)
+    if kind != computed:
+        result = _core.backend.cast(result, kind)
     return result.requires_grad_(requires_grad)
 
 
-def rand(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand(
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1): `fg.rand(2, 3)` or `fg.rand((2, 3))`."""
-    return _drawn("rand", "uniform", size, 0.0, 1.0, generator, dtype, requires_grad)  # type: ignore[no-any-return]
+    return _drawn("rand", "uniform", sizes, size, 0.0, 1.0, generator, dtype, device, requires_grad)  # type: ignore[no-any-return]
 
 
-def randn(*size: Any, generator: Generator | None = None, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn(
+    *sizes: Any, size: Any = None, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Standard normal numbers: `fg.randn(2, 3)` or `fg.randn((2, 3))`."""
-    return _drawn("randn", "normal", size, 0.0, 1.0, generator, dtype, requires_grad)  # type: ignore[no-any-return]
+    return _drawn("randn", "normal", sizes, size, 0.0, 1.0, generator, dtype, device, requires_grad)  # type: ignore[no-any-return]
 
 
-def rand_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def rand_like(
+    input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Numbers uniform in [0, 1) in the shape and dtype of `input`."""
-    return rand(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    dtype = dtype or input.dtype
+    return rand(tuple(input.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
-def randn_like(input: Any, *, dtype: Any = None, requires_grad: bool = False) -> Tensor:
+def randn_like(
+    input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Standard normal numbers in the shape and dtype of `input`."""
-    return randn(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    dtype = dtype or input.dtype
+    return randn(tuple(input.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
 def randint(
-    low: int, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None
-) -> Tensor:
+    low: Any = 0, high: Any = None, size: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
     """Integers uniform in [low, high): `fg.randint(10, (2, 3))` or `fg.randint(5, 10, (2, 3))`; int64."""
-    if size is None:
+    if high is None:
+        low, high = 0, low
+    elif size is None:
         low, high, size = 0, low, high
     if size is None:
         raise TypeError("randint: size: expected a shape, got None")
+    if device is not None:
+        device_of(device)
     state = (generator or default_generator).state
     result = _core.backend.randint(state, shape_of("randint", (size,)), int(low), int(high))
-    return result if dtype is None else _core.backend.cast(result, dtype_name(dtype))  # type: ignore[no-any-return]
+    result = result if dtype is None else _core.backend.cast(result, dtype_name(dtype))
+    return result.requires_grad_(requires_grad)  # type: ignore[no-any-return]
 
 
-def randperm(n: int, *, generator: Generator | None = None) -> Tensor:
+def randint_like(
+    input: Any, low: Any, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
+    device: Any = None, requires_grad: bool = False,
+) -> Tensor:  # fmt: skip
+    """Integers uniform in [low, high) in the shape and dtype of `input`; with one number, in [0, low)."""
+    low, high = (0, low) if high is None else (low, high)
+    dtype = dtype or input.dtype
+    return randint(
+        low, high, tuple(input.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad
+    )
+
+
+def randperm(
+    n: int, *, generator: Generator | None = None, dtype: Any = None, device: Any = None, requires_grad: bool = False
+) -> Tensor:
     """The numbers 0 to n - 1 in random order; int64."""
-    return _core.backend.randperm((generator or default_generator).state, n)  # type: ignore[no-any-return]
+    if device is not None:
+        device_of(device)
+    result = _core.backend.randperm((generator or default_generator).state, n)
+    result = result if dtype is None else _core.backend.cast(result, dtype_name(dtype))
+    return result.requires_grad_(requires_grad)  # type: ignore[no-any-return]
 
 
-def bernoulli(input: Any, *, generator: Generator | None = None) -> Tensor:
-    """1 with the probability that stands in `input`, else 0."""
+def normal(mean: Any, std: Any = 1.0, size: Any = None, *, generator: Generator | None = None, **like: Any) -> Tensor:
+    """mean + std · (standard normal numbers) in the shape of the tensors `mean` and `std`, or in `size` for numbers.
+
+    There are no gradients, as in PyTorch.
+    """
+    if size is not None:
+        return _drawn("normal", "normal", (size,), None, mean, std, generator, like.get("dtype"), like.get("device"), False)  # type: ignore[no-any-return]  # fmt: skip
+    tensors = [x for x in (mean, std) if hasattr(x, "shape")]
+    if not tensors:
+        raise TypeError("normal: size: expected a shape where mean and std are numbers, got None")
+    if (isinstance(std, (int, float)) and std < 0) or (hasattr(std, "shape") and bool((std < 0).any())):
+        raise RuntimeError("normal: std: expected numbers of at least 0, got a negative one")
+    dtype = result_type(*tensors)
+    shape = np.broadcast_shapes(*(tuple(x.shape) for x in tensors))
     with no_grad():
+        drawn = randn(shape, generator=generator, dtype=dtype if dtype.is_floating_point else None)
+        return _core.backend.add(mean, _core.backend.mul(drawn, std))  # type: ignore[no-any-return]
+
+
+def bernoulli(input: Any, p: float | None = None, *, generator: Generator | None = None) -> Tensor:
+    """1 with the probability that stands in `input` (or p, in the shape of `input`), else 0."""
+    with no_grad():
+        if p is not None:
+            input = _core.backend.full(input.shape, float(p), input._dtype)
         return _core.backend.bernoulli(input, (generator or default_generator).state)  # type: ignore[no-any-return]
+
+
+def multinomial(
+    input: Any, num_samples: int, replacement: bool = False, *, generator: Generator | None = None
+) -> Tensor:
+    """`num_samples` indices a row, drawn with probabilities in proportion to the row: (n,) or (m, n) gives int64.
+
+    Without replacement no index comes twice, and a row needs as many numbers above 0.
+    """
+    weights = np.asarray(input)
+    if weights.dtype.kind != "f":
+        raise _core.DTypeError(f"multinomial: input: expected a floating-point dtype, got {weights.dtype}")
+    if weights.ndim not in (1, 2) or weights.shape[-1] == 0:
+        raise _core.ShapeError(f"multinomial: input: expected a vector or a matrix, got shape {weights.shape}")
+    if num_samples <= 0:
+        raise RuntimeError(f"multinomial: num_samples: expected a number above 0, got {num_samples}")
+    weights = weights.astype(np.float64)
+    if not np.isfinite(weights).all() or (weights < 0).any():
+        raise RuntimeError("multinomial: input: expected finite numbers of at least 0, got inf, nan or a negative one")
+    enough = 1 if replacement else num_samples
+    if (np.count_nonzero(weights, axis=-1) < enough).any():
+        raise RuntimeError(f"multinomial: input: expected at least {enough} numbers above 0 in each row")
+    rows = weights.reshape(-1, weights.shape[-1])
+    drawn = (len(rows), num_samples if replacement else rows.shape[1])
+    u = _core.backend.uniform((generator or default_generator).state, drawn, 0.0, 1.0, "float64")._numpy()
+    if replacement:
+        ends = np.cumsum(rows, axis=-1)
+        picked = np.stack([np.searchsorted(e, v * e[-1], "right") for e, v in zip(ends, u, strict=True)])
+    else:
+        # An exponential race: the smallest of E_i / w_i is i with probability w_i / Σ w, and so on among the rest.
+        with np.errstate(divide="ignore"):
+            picked = np.argsort(-np.log1p(-u) / rows, axis=-1)[:, :num_samples]
+    return tensor(picked.reshape(*weights.shape[:-1], num_samples))

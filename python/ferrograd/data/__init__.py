@@ -1,5 +1,18 @@
-"""Data sets, read and checked."""
+"""Data sets, read and checked; samples, their order, and batches of them (`fg.utils.data` in PyTorch)."""
 
+from .collate import default_collate, default_convert
+from .dataset import (
+    ChainDataset, ConcatDataset, Dataset, IterableDataset, StackDataset, Subset, TensorDataset, random_split,
+)  # fmt: skip
 from .datasets import DataError, Split, digits, mnist
+from .loader import DataLoader, WorkerInfo, get_worker_info
+from .sampler import (
+    BatchSampler, RandomSampler, Sampler, SequentialSampler, SubsetRandomSampler, WeightedRandomSampler,
+)  # fmt: skip
 
-__all__ = ["DataError", "Split", "digits", "mnist"]
+__all__ = [
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataError", "DataLoader", "Dataset", "IterableDataset",
+    "RandomSampler", "Sampler", "SequentialSampler", "Split", "StackDataset", "Subset", "SubsetRandomSampler",
+    "TensorDataset", "WeightedRandomSampler", "WorkerInfo", "default_collate", "default_convert", "digits",
+    "get_worker_info", "mnist", "random_split",
+]  # fmt: skip

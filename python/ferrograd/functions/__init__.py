@@ -12,4 +12,5 @@ from .elementary import *
 from .indexing import *
 from .linalg import *
 from .reduction import *
+from . import sampling
 from .shape import *
