@@ -8,9 +8,12 @@ from ..creation import as_tensor
 from ._method import install
 from .arithmetic import *
 from .comparison import *
+from .diagonals import *
 from .elementary import *
 from .indexing import *
+from .joining import *
 from .linalg import *
 from .reduction import *
-from . import sampling
+from .repeats import *
+from .sampling import *
 from .shape import *

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, TypeVar
 
 from .. import _core, autograd
+from ..dtypes import can_cast
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -40,6 +41,35 @@ def in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             return function(self, *args, **kwargs, out=self)
         _core.before_write(name, self, True)
         return rebind(name, self, function(self, *args, **kwargs))
+
+    write.__name__ = write.__qualname__ = name
+    write.__doc__ = f"As `{name.removesuffix('_')}`, in place; returns the tensor itself."
+    METHODS[name] = write
+    return write
+
+
+def in_place_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    """The in-place form of a function made of several ops, which has no `out=`: its result is written over the tensor.
+
+    While recorded the function sees a copy, because its ops may save what is about to be overwritten.
+    """
+
+    def write(self: Any, *args: Any, **kwargs: Any) -> Any:
+        operands = (self, *args, *kwargs.values())
+        recorded = autograd.is_grad_enabled() and any(
+            isinstance(x, _core.TensorBase) and x.requires_grad for x in operands
+        )
+        _core.before_write(name, self, recorded)
+        result = function(autograd.ops.clone(self) if recorded else self, *args, **kwargs)
+        if result.shape != self.shape:
+            raise _core.ShapeError(f"{name}: result: expected the tensor's shape {self.shape}, got {result.shape}")
+        if recorded and result._node is not None:
+            if result._dtype != self._dtype:
+                result = autograd.ops.cast(result, dtype=self._dtype)
+            return rebind(name, self, result)
+        if not can_cast(result._dtype, self._dtype):
+            raise _core.DTypeError(f"{name}: result: expected what fits into {self._dtype}, got {result._dtype}")
+        return _core.backend.copy_(self, result, recorded, name)
 
     write.__name__ = write.__qualname__ = name
     write.__doc__ = f"As `{name.removesuffix('_')}`, in place; returns the tensor itself."

@@ -11,7 +11,7 @@ from .. import ops
 from ..creation import as_tensor
 from ._items import advanced_getitem
 from ._method import method
-from .shape import normalize_dim
+from .shape import _sizes, normalize_dim
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -81,8 +81,13 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> T
 
 
 @method()
-def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+def split(
+    tensor: Any, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None, axis: int | None = None
+) -> tuple[Tensor, ...]:
     """Pieces of a dimension, views: of one size (the last may be smaller), or of the sizes given."""
+    dim = dim if axis is None else axis
+    if split_size_or_sections is None:
+        split_size_or_sections = split_size
     d = normalize_dim("split", dim, len(tensor.shape))
     size = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
@@ -104,8 +109,9 @@ def split(tensor: Any, split_size_or_sections: int | Sequence[int], dim: int = 0
 
 
 @method()
-def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
+def chunk(input: Any, chunks: int, dim: int = 0, *, axis: int | None = None) -> tuple[Tensor, ...]:
     """A dimension in at most `chunks` pieces of one size (the last may be smaller), views."""
+    dim = dim if axis is None else axis
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunks: expected a number above 0, got {chunks}")
     size = input.shape[normalize_dim("chunk", dim, len(input.shape))]
@@ -113,25 +119,34 @@ def chunk(input: Any, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 @method()
-def unbind(input: Any, dim: int = 0) -> tuple[Tensor, ...]:
+def unbind(input: Any, dim: int = 0, *, axis: int | None = None) -> tuple[Tensor, ...]:
     """The indices of a dimension one by one, views without it."""
+    dim = dim if axis is None else axis
     d = normalize_dim("unbind", dim, len(input.shape))
     return tuple(ops.getitem(input, index=(_ALL,) * d + (k,)) for k in range(input.shape[d]))
 
 
 @method()
-def flip(input: Any, *dims: Any) -> Tensor:
+def flip(input: Any, *along: Any, dims: Any = None, axis: Any = None) -> Tensor:
     """The dimensions in reverse order; a copy, as in PyTorch."""
-    wanted = dims[0] if len(dims) == 1 and isinstance(dims[0], (tuple, list)) else dims
+    dims = axis if dims is None else dims
+    wanted = _sizes(along, (dims,) if isinstance(dims, int) else dims)
     index = [_ALL] * len(input.shape)
     for dim in wanted:
-        index[normalize_dim("flip", dim, len(input.shape))] = slice(None, None, -1)
+        d = normalize_dim("flip", dim, len(input.shape))
+        if index and index[d] != _ALL:
+            raise RuntimeError(f"flip: dims: expected each dimension once, got {tuple(wanted)}")
+        if index:
+            index[d] = slice(None, None, -1)
     return ops.contiguous(ops.getitem(input, index=tuple(index)))  # type: ignore[no-any-return]
 
 
 @method()
-def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None) -> Tensor:
+def roll(
+    input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None, *, axis: Any = None
+) -> Tensor:
     """Elements moved along dimensions by `shifts`, those at the end coming back at the beginning."""
+    dims = axis if dims is None else dims
     if dims is None:
         flat = ops.reshape(input, shape=(-1,))
         return ops.reshape(roll(flat, shifts, 0), shape=tuple(input.shape))  # type: ignore[no-any-return]
@@ -146,3 +161,9 @@ def roll(input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | No
         parts = (slice(at, None), slice(0, at))
         input = ops.concatenate(*[ops.getitem(input, index=(*lead, part)) for part in parts], dim=d)
     return input  # type: ignore[no-any-return]
+
+
+__all__ = [
+    "argwhere", "cat", "chunk", "concat", "concatenate", "flip", "gather", "index_select", "masked_select", "nonzero",
+    "roll", "scatter", "scatter_add", "split", "stack", "unbind",
+]  # fmt: skip

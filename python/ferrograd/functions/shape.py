@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, autograd, ops
+from ..dtypes import BY_NAME, dtype_name, memory_format
+from ..dtypes import dtype as _Dtype
 from ._items import advanced_getitem, advanced_setitem, write_advanced
 from ._method import method, rebind
 
@@ -14,8 +16,10 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 
-def _sizes(size: tuple[Any, ...]) -> tuple[int, ...]:
-    """`f(2, 3)` and `f((2, 3))` mean the same."""
+def _sizes(size: tuple[Any, ...], named: Any = None) -> tuple[int, ...]:
+    """`f(2, 3)`, `f((2, 3))` and `f(size=(2, 3))` mean the same."""
+    if named is not None:
+        size = (*size, named)
     if len(size) == 1 and isinstance(size[0], (tuple, list)):
         return tuple(size[0])
     return size
@@ -32,15 +36,44 @@ def normalize_dim(name: str, dim: Any, ndim: int) -> int:
 
 
 @method()
-def reshape(input: Any, *shape: Any) -> Tensor:
+def reshape(input: Any, *sizes: Any, shape: Any = None) -> Tensor:
     """The elements in row-major order under another shape (one size may be -1); a view where one exists."""
-    return ops.reshape(input, shape=_sizes(shape))  # type: ignore[no-any-return]
+    return ops.reshape(input, shape=_sizes(sizes, shape))  # type: ignore[no-any-return]
 
 
 @method()
-def view(input: Any, *shape: Any) -> Tensor:
-    """As `reshape`, never a copy; with a dtype, a conversion is not meant: use `to`."""
+def ravel(input: Any) -> Tensor:
+    """All elements as a vector; a view where one exists."""
+    return ops.reshape(input, shape=(-1,))  # type: ignore[no-any-return]
+
+
+@method("view")
+def view(input: Any, *shape: Any, dtype: Any = None) -> Tensor:
+    """As `reshape`, never a copy. With a dtype: the same bytes read as this dtype, outside any graph."""
+    if len(shape) == 1 and dtype is None and isinstance(shape[0], (_Dtype, str, type, np.dtype)):
+        dtype = shape[0]
+    if dtype is not None:
+        return _reinterpreted(input, dtype_name(dtype))  # type: ignore[no-any-return]
     return ops.view(input, shape=_sizes(shape))  # type: ignore[no-any-return]
+
+
+def _reinterpreted(input: Any, name: str) -> Any:
+    if "bfloat16" in (name, input._dtype):
+        raise _core.DTypeError(f"view: dtype: expected dtypes that NumPy has, got {input._dtype} and {name}")
+    if autograd.is_grad_enabled() and input.requires_grad:
+        raise RuntimeError("view: dtype: the bytes of a tensor have no gradient; detach() it first")
+    old, new = BY_NAME[input._dtype].itemsize, BY_NAME[name].itemsize
+    if old == new:
+        return _core.from_numpy(input._numpy().view(name))
+    shape, strides = input.shape, input._strides
+    if not shape:
+        raise RuntimeError(f"view: dtype: a 0-d tensor keeps its element size of {old} bytes, got {name}")
+    if strides[-1] != 1 or (shape[-1] * old) % new:
+        raise RuntimeError(
+            f"view: dtype: expected a last dimension without gaps whose {shape[-1] * old} bytes are a multiple of "
+            f"{new}, got stride {strides[-1]}"
+        )
+    return _core.from_numpy(input._numpy().view(name))
 
 
 @method()
@@ -83,17 +116,18 @@ def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Tensor:
 
 
 @method()
-def permute(input: Any, *dims: Any) -> Tensor:
+def permute(input: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tensor:
     """The dimensions in another order, a view."""
     ndim = len(input.shape)
-    order = tuple(normalize_dim("permute", d, ndim) for d in _sizes(dims))
+    order = tuple(normalize_dim("permute", d, ndim) for d in _sizes(order, axes if dims is None else dims))
     return ops.permute(input, dims=order)  # type: ignore[no-any-return]
 
 
 @method("transpose", "swapaxes", "swapdims")
-def transpose(input: Any, dim0: int, dim1: int) -> Tensor:
+def transpose(input: Any, dim0: Any = None, dim1: Any = None, *, axis0: Any = None, axis1: Any = None) -> Tensor:
     """Two dimensions swapped, a view."""
     ndim = len(input.shape)
+    dim0, dim1 = axis0 if dim0 is None else dim0, axis1 if dim1 is None else dim1
     a, b = normalize_dim("transpose", dim0, ndim), normalize_dim("transpose", dim1, ndim)
     order = list(range(ndim))
     if ndim:
@@ -110,7 +144,10 @@ def t(input: Any) -> Tensor:
     return ops.permute(input, dims=tuple(range(ndim))[::-1])  # type: ignore[no-any-return]
 
 
-@method()
+swapaxes = swapdims = transpose
+
+
+@method("movedim", "moveaxis")
 def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places, the rest in their order."""
     ndim = len(input.shape)
@@ -121,9 +158,15 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     source = [normalize_dim("movedim", d, ndim) for d in source]
     destination = [normalize_dim("movedim", d, ndim) for d in destination]
     order = [d for d in range(ndim) if d not in source]
+    for name, places in (("source", source), ("destination", destination)):
+        if len(set(places)) < len(places):
+            raise RuntimeError(f"movedim: {name}: expected different dimensions, got {tuple(places)}")
     for at, d in sorted(zip(destination, source, strict=True)):
         order.insert(at, d)
     return ops.permute(input, dims=tuple(order))  # type: ignore[no-any-return]
+
+
+moveaxis = movedim
 
 
 @method()
@@ -139,18 +182,19 @@ def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
 
 
 @method()
-def unsqueeze(input: Any, dim: int) -> Tensor:
+def unsqueeze(input: Any, dim: Any = None, *, axis: int | None = None) -> Tensor:
     """A new dimension of size 1 before `dim`."""
     ndim = len(input.shape) + 1
+    dim = axis if dim is None else dim
     d = normalize_dim("unsqueeze", dim, ndim)
     index = (slice(None),) * d + (None,)
     return ops.getitem(input, index=index)  # type: ignore[no-any-return]
 
 
 @method()
-def expand(input: Any, *size: Any) -> Tensor:
+def expand(input: Any, *sizes: Any, size: Any = None) -> Tensor:
     """Dimensions of size 1 stretched, without a copy; -1 leaves a size as it is."""
-    return ops.expand(input, shape=_sizes(size))  # type: ignore[no-any-return]
+    return ops.expand(input, shape=_sizes(sizes, size))  # type: ignore[no-any-return]
 
 
 @method()
@@ -165,9 +209,29 @@ def broadcast_to(input: Any, size: tuple[int, ...]) -> Tensor:
     return ops.expand(input, shape=tuple(size))  # type: ignore[no-any-return]
 
 
+#: The order of dimensions in memory, slowest first, of the formats that are not row-major.
+_ORDERS = {"channels_last": (0, 2, 3, 1), "channels_last_3d": (0, 2, 3, 4, 1)}
+
+
+def memory_order(name: str, ndim: int, given: Any) -> tuple[int, ...] | None:
+    """The order that a memory format stands for, or None for row-major."""
+    if not isinstance(given, memory_format):
+        raise TypeError(f"{name}: memory_format: expected fg.contiguous_format or such, got {given!r}")
+    order = _ORDERS.get(given.name)
+    if order is not None and len(order) != ndim:
+        raise RuntimeError(f"{name}: memory_format: {given.name} has {len(order)} dimensions, the tensor {ndim}")
+    return order
+
+
 @method()
-def contiguous(input: Any) -> Tensor:
-    """The tensor itself where it lies row-major in memory, else a copy that does."""
+def contiguous(input: Any, *, memory_format: Any = None) -> Tensor:
+    """The tensor itself where it lies row-major (or in the given order) in memory, else a copy that does."""
+    order = None if memory_format is None else memory_order("contiguous", len(input.shape), memory_format)
+    if order is not None:
+        x = input if isinstance(input, _core.TensorBase) else _core.from_numpy(input)
+        if ops.permute(ops.detach(x), dims=order).is_contiguous():
+            return x  # type: ignore[return-value]
+        return ops.ordered(x, order=order)  # type: ignore[no-any-return]
     if isinstance(input, _core.TensorBase) and input.is_contiguous():
         return input  # type: ignore[return-value]
     return ops.contiguous(input)  # type: ignore[no-any-return]
@@ -202,6 +266,29 @@ def _as_index(index: Any) -> tuple[tuple[Any, ...], bool]:
     return items, False
 
 
+def _moved(name: str, function: Any) -> None:
+    """The in-place form of a view: the tensor itself shows it from now on."""
+
+    def change(self: Any, *args: Any, **kwargs: Any) -> Any:
+        if self.is_leaf and self.requires_grad and autograd.is_grad_enabled():
+            raise RuntimeError(f"{name}: a leaf tensor that requires grad keeps its shape; use the out-of-place form")
+        result = function(self, *args, **kwargs)
+        self._set_data(ops.detach(result))
+        self._node = result._node
+        return self
+
+    change.__name__ = change.__qualname__ = name
+    change.__doc__ = f"As `{name.removesuffix('_')}`; returns the tensor itself, which has the new shape."
+    method(name)(change)
+
+
+for _name, _function in (
+    ("squeeze_", squeeze), ("unsqueeze_", unsqueeze), ("transpose_", transpose), ("swapaxes_", transpose),
+    ("swapdims_", transpose), ("t_", t),
+):  # fmt: skip
+    _moved(_name, _function)
+
+
 @method("__getitem__")
 def getitem(input: Any, index: Any) -> Tensor:
     """`input[index]`: a view for integers, slices, None and `...`; a copy for arrays of indices or booleans."""
@@ -228,3 +315,10 @@ def setitem(self: Any, index: Any, value: Any) -> None:
         place = _core.backend.getitem(self, items)
         _core.before_write("setitem", self, False)
         _core.backend.copy_(place, value)
+
+
+__all__ = [
+    "broadcast_to", "contiguous", "expand", "expand_as", "flatten", "getitem", "moveaxis", "movedim", "narrow",
+    "permute", "ravel", "reshape", "reshape_as", "select", "setitem", "squeeze", "swapaxes", "swapdims", "t",
+    "transpose", "unflatten", "unsqueeze", "view", "view_as",
+]  # fmt: skip
