@@ -14,3 +14,4 @@ from .norm import *
 from .parameter import *
 from .pooling import *
 from .transformer import *
+from .softmax import *

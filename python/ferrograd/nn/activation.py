@@ -1,4 +1,4 @@
-"""Activations: functions of each element, or of the elements along one dimension.
+"""Activations: functions of each element.
 
 `_fused` names the activation for layers that compute it with their own result.
 """
@@ -7,22 +7,38 @@ from __future__ import annotations
 
 from typing import Any
 
+from ..creation import empty
 from . import functional as F
+from . import init
 from ._check import check_approximate
 from .module import Module
+from .parameter import Parameter
 
 __all__ = [
+    "CELU",
     "ELU",
     "GELU",
+    "GLU",
+    "SELU",
+    "Hardshrink",
+    "Hardsigmoid",
+    "Hardswish",
     "Hardtanh",
     "LeakyReLU",
-    "LogSoftmax",
+    "LogSigmoid",
+    "Mish",
+    "PReLU",
+    "RReLU",
     "ReLU",
+    "ReLU6",
     "SiLU",
     "Sigmoid",
-    "Softmax",
     "Softplus",
+    "Softshrink",
+    "Softsign",
     "Tanh",
+    "Tanhshrink",
+    "Threshold",
 ]
 
 
@@ -54,6 +70,46 @@ class SiLU(_Inplace):
     def forward(self, input: Any) -> Any:
         """x · sigmoid(x)."""
         return F.silu(input, self.inplace)
+
+
+class Mish(_Inplace):
+    """x · tanh(log(1 + eˣ)) (arXiv:1908.08681)."""
+
+    def forward(self, input: Any) -> Any:
+        """x · tanh(log(1 + eˣ))."""
+        return F.mish(input, self.inplace)
+
+
+class SELU(_Inplace):
+    """scale · elu(x, alpha) with alpha 1.6733 and scale 1.0507 (arXiv:1706.02515)."""
+
+    def forward(self, input: Any) -> Any:
+        """The scaled elu."""
+        return F.selu(input, self.inplace)
+
+
+class Hardsigmoid(Module):
+    """x / 6 + 1/2, held between 0 and 1."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        """x / 6 + 1/2, held between 0 and 1."""
+        return F.hardsigmoid(input, self.inplace)
+
+
+class Hardswish(Module):
+    """x · hardsigmoid(x) (arXiv:1905.02244)."""
+
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        """x · hardsigmoid(x)."""
+        return F.hardswish(input, self.inplace)
 
 
 class Sigmoid(Module):
@@ -171,33 +227,165 @@ class Hardtanh(Module):
         return f"min_val={self.min_val}, max_val={self.max_val}" + (", inplace=True" if self.inplace else "")
 
 
-class Softmax(Module):
-    """e^xᵢ / Σⱼ e^xⱼ along `dim`."""
+class ReLU6(Hardtanh):
+    """min(max(x, 0), 6)."""
 
-    def __init__(self, dim: int | None = None) -> None:
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__(0.0, 6.0, inplace)
+
+    def forward(self, input: Any) -> Any:
+        """min(max(x, 0), 6)."""
+        return F.relu6(input, self.inplace)
+
+    def extra_repr(self) -> str:
+        """Whether it works in place."""
+        return "inplace=True" if self.inplace else ""
+
+
+class Threshold(Module):
+    """x where x > threshold, else value."""
+
+    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
+        super().__init__()
+        self.threshold = threshold
+        self.value = value
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        """x where x > threshold, else value."""
+        return F.threshold(input, self.threshold, self.value, self.inplace)
+
+    def extra_repr(self) -> str:
+        """The settings."""
+        return f"threshold={self.threshold}, value={self.value}" + (", inplace=True" if self.inplace else "")
+
+
+class CELU(Module):
+    """x where x > 0, else alpha · (e^(x/alpha) - 1) (arXiv:1704.07483)."""
+
+    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
+        super().__init__()
+        self.alpha = alpha
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        """x where x > 0, else alpha · (e^(x/alpha) - 1)."""
+        return F.celu(input, self.alpha, self.inplace)
+
+    def extra_repr(self) -> str:
+        """The scale."""
+        return f"alpha={self.alpha}" + (", inplace=True" if self.inplace else "")
+
+
+class RReLU(Module):
+    """x where x > 0, else a · x, each a uniform in [lower, upper) while training, else their mean (arXiv:1505.00853)."""
+
+    def __init__(self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False) -> None:
+        super().__init__()
+        self.lower = lower
+        self.upper = upper
+        self.inplace = inplace
+
+    def forward(self, input: Any) -> Any:
+        """x where x > 0, else a · x."""
+        return F.rrelu(input, self.lower, self.upper, self.training, self.inplace)
+
+    def extra_repr(self) -> str:
+        """The range of the slope."""
+        return f"lower={self.lower}, upper={self.upper}" + (", inplace=True" if self.inplace else "")
+
+
+class PReLU(Module):
+    """x where x > 0, else weight · x with a learned weight, one for all channels or one for each (arXiv:1502.01852).
+
+    Args:
+        num_parameters: 1, or the number of channels (dimension 1 of x).
+        init: where the weight starts.
+        device: where the weight is.
+        dtype: the weight's dtype.
+    """
+
+    def __init__(self, num_parameters: int = 1, init: float = 0.25, device: Any = None, dtype: Any = None) -> None:
+        super().__init__()
+        self.num_parameters = num_parameters
+        self.init = init
+        self.weight = Parameter(empty(num_parameters, device=device, dtype=dtype))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Sets the weight to where it starts."""
+        init.constant_(self.weight, self.init)
+
+    def forward(self, input: Any) -> Any:
+        """x where x > 0, else weight · x."""
+        return F.prelu(input, self.weight)
+
+    def extra_repr(self) -> str:
+        """The number of weights."""
+        return f"num_parameters={self.num_parameters}"
+
+
+class GLU(Module):
+    """a · sigmoid(b), a and b the halves of x along `dim` (arXiv:1612.08083)."""
+
+    def __init__(self, dim: int = -1) -> None:
         super().__init__()
         self.dim = dim
 
     def forward(self, input: Any) -> Any:
-        """The softmax along the dimension."""
-        return F.softmax(input, self.dim)
+        """a · sigmoid(b)."""
+        return F.glu(input, self.dim)
 
     def extra_repr(self) -> str:
         """The dimension."""
         return f"dim={self.dim}"
 
 
-class LogSoftmax(Module):
-    """xᵢ - log Σⱼ e^xⱼ along `dim`."""
-
-    def __init__(self, dim: int | None = None) -> None:
+class _Shrink(Module):
+    def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Any) -> Any:
-        """The logarithm of the softmax along the dimension."""
-        return F.log_softmax(input, self.dim)
+        self.lambd = lambd
 
     def extra_repr(self) -> str:
-        """The dimension."""
-        return f"dim={self.dim}"
+        """The bound."""
+        return str(self.lambd)
+
+
+class Hardshrink(_Shrink):
+    """x where |x| > lambd, else 0."""
+
+    def forward(self, input: Any) -> Any:
+        """x where |x| > lambd, else 0."""
+        return F.hardshrink(input, self.lambd)
+
+
+class Softshrink(_Shrink):
+    """x less lambd towards 0, and 0 where |x| <= lambd."""
+
+    def forward(self, input: Any) -> Any:
+        """x less lambd towards 0."""
+        return F.softshrink(input, self.lambd)
+
+
+class Tanhshrink(Module):
+    """x - tanh x."""
+
+    def forward(self, input: Any) -> Any:
+        """x - tanh x."""
+        return F.tanhshrink(input)
+
+
+class Softsign(Module):
+    """x / (1 + |x|)."""
+
+    def forward(self, input: Any) -> Any:
+        """x / (1 + |x|)."""
+        return F.softsign(input)
+
+
+class LogSigmoid(Module):
+    """log(1 / (1 + e⁻ˣ))."""
+
+    def forward(self, input: Any) -> Any:
+        """log(1 / (1 + e⁻ˣ))."""
+        return F.logsigmoid(input)

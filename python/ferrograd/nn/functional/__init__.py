@@ -14,3 +14,4 @@ from .loss import *
 from .norm import *
 from .padding import *
 from .pooling import *
+from .softmax import *
