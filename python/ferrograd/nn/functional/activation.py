@@ -119,7 +119,7 @@ def relu6(input: Any, inplace: bool = False) -> Tensor:
 
 def threshold(input: Any, threshold: float, value: float, inplace: bool = False) -> Tensor:
     """x where x > threshold, else value."""
-    return over("threshold_", input, inplace, lambda x: ops.where(ops.le(x, threshold), value, x))  # type: ignore[no-any-return]
+    return over("threshold_", input, inplace, lambda x: ops.where(ops.le(x, threshold), value, x), True)  # type: ignore[no-any-return]
 
 
 _THRESHOLD = threshold  # `threshold_` has an argument of the same name
@@ -127,12 +127,12 @@ _THRESHOLD = threshold  # `threshold_` has an argument of the same name
 
 def hardsigmoid(input: Any, inplace: bool = False) -> Tensor:
     """x / 6 + 1/2, held between 0 and 1."""
-    return over("hardsigmoid_", input, inplace, lambda x: ops.div(_held(ops.add(x, 3.0), 0, 6), 6.0))  # type: ignore[no-any-return]
+    return over("hardsigmoid_", input, inplace, lambda x: ops.div(_held(ops.add(x, 3.0), 0, 6), 6.0), True)  # type: ignore[no-any-return]
 
 
 def hardswish(input: Any, inplace: bool = False) -> Tensor:
     """x · hardsigmoid(x)."""
-    return over("hardswish_", input, inplace, lambda x: ops.mul(x, ops.div(_held(ops.add(x, 3.0), 0, 6), 6.0)))  # type: ignore[no-any-return]
+    return over("hardswish_", input, inplace, lambda x: ops.mul(x, ops.div(_held(ops.add(x, 3.0), 0, 6), 6.0)), True)  # type: ignore[no-any-return]
 
 
 def hardshrink(input: Any, lambd: float = 0.5) -> Tensor:
@@ -165,7 +165,7 @@ def logsigmoid(input: Any) -> Tensor:
 
 def selu(input: Any, inplace: bool = False) -> Tensor:
     """scale · elu(x, alpha) with alpha 1.6733 and scale 1.0507, which keep mean 0 and variance 1 (arXiv:1706.02515)."""
-    return over("selu_", input, inplace, lambda x: ops.mul(ops.elu(x, alpha=_SELU_ALPHA), _SELU_SCALE))  # type: ignore[no-any-return]
+    return over("selu_", input, inplace, lambda x: ops.mul(ops.elu(x, alpha=_SELU_ALPHA), _SELU_SCALE), True)  # type: ignore[no-any-return]
 
 
 _SELU_ALPHA = 1.6732632423543772848170429916717
@@ -181,7 +181,7 @@ def celu(input: Any, alpha: float = 1.0, inplace: bool = False) -> Tensor:
         below = ops.mul(ops.expm1(ops.div(ops.clip(x, None, 0.0), alpha)), alpha)
         return ops.where(ops.gt(x, 0.0), x, below)
 
-    return over("celu_", input, inplace, function)  # type: ignore[no-any-return]
+    return over("celu_", input, inplace, function, True)  # type: ignore[no-any-return]
 
 
 def mish(input: Any, inplace: bool = False) -> Tensor:
@@ -190,7 +190,7 @@ def mish(input: Any, inplace: bool = False) -> Tensor:
     def function(x: Any) -> Any:
         return ops.mul(x, ops.tanh(ops.softplus(x, beta=1.0, threshold=float("inf"))))
 
-    return over("mish_", input, inplace, function)  # type: ignore[no-any-return]
+    return over("mish_", input, inplace, function, True)  # type: ignore[no-any-return]
 
 
 def prelu(input: Any, weight: Any) -> Tensor:
@@ -225,7 +225,7 @@ def rrelu(
         slope = ops.uniform(state, shape=tuple(x.shape), low=low, high=high, dtype=_dtype(x))
         return ops.where(ops.gt(x, 0.0), x, ops.mul(x, slope))
 
-    return over("rrelu_", input, inplace, function)  # type: ignore[no-any-return]
+    return over("rrelu_", input, inplace, function, True)  # type: ignore[no-any-return]
 
 
 def glu(input: Any, dim: int = -1) -> Tensor:
