@@ -255,6 +255,10 @@ ROWS = [
                 (Arr((1, 2, 2, 3, 2)), Arr((2, 3, 2, 2, 2)), Arr((3,))),
                 {**_moves(3, stride=(2, 1, 3), dilation=(1, 2, 1)), "output_padding": (1, 0, 2)},
             ),
+            Sample(
+                (Arr((1, 2, 4, 3)), Arr((2, 3, 2, 2)), Arr((3,))),
+                {**_moves(2, padding=(1, 3), dilation=(4, 3)), "output_padding": (3, 2)},
+            ),
         ],
         [
             Bad(

@@ -5,12 +5,14 @@ from .activation import *
 from .attention import *
 from .containers import *
 from .conv import *
+from .conv_transpose import *
 from .dropout import *
 from .embedding import *
 from .linear import *
 from .loss import *
 from .module import *
 from .norm import *
+from .padding import *
 from .parameter import *
 from .pooling import *
 from .transformer import *

@@ -23,7 +23,8 @@ class _Conv(Module):
 
     Shapes: x (N, in_channels, *sizes) or without N; weight (out_channels, in_channels / groups, *kernel_size);
     y (N, out_channels, *out), out = ⌊(size + 2·padding - dilation·(kernel_size - 1) - 1) / stride⌋ + 1.
-    Weight and bias start uniform in ±1/√(in_channels / groups · Π kernel_size).
+    Weight and bias start uniform in ±1/√(in_channels / groups · Π kernel_size). Of 0 channels the sum is 0 and y is b
+    (PyTorch gives a y without channels).
 
     Args:
         in_channels: channels of x.
@@ -41,6 +42,7 @@ class _Conv(Module):
 
     _fuses = True
     _spatial: int
+    transposed = False
 
     def __init__(
         self,
@@ -71,6 +73,7 @@ class _Conv(Module):
         self.kernel_size = sizes(name, "kernel_size", kernel_size, self._spatial)
         self.stride = sizes(name, "stride", stride, self._spatial)
         self.dilation = sizes(name, "dilation", dilation, self._spatial)
+        self.output_padding = (0,) * self._spatial
         if isinstance(padding, str):
             if padding not in ("same", "valid"):
                 raise ValueError(f"{name}: padding: expected 'same', 'valid' or numbers, got {padding!r}")
@@ -81,9 +84,8 @@ class _Conv(Module):
             self.padding = sizes(name, "padding", padding, self._spatial, 0)
         self.groups = groups
         self.padding_mode = padding_mode
-        self.weight = Parameter(
-            empty(out_channels, in_channels // groups, *self.kernel_size, device=device, dtype=dtype)
-        )
+        rows, columns = (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+        self.weight = Parameter(empty(rows, columns // groups, *self.kernel_size, device=device, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, device=device, dtype=dtype))
         else:
@@ -129,6 +131,8 @@ class _Conv(Module):
             text += f", padding={self.padding}"
         if self.dilation != (1,) * self._spatial:
             text += f", dilation={self.dilation}"
+        if any(self.output_padding):
+            text += f", output_padding={self.output_padding}"
         if self.groups != 1:
             text += f", groups={self.groups}"
         if self.bias is None:

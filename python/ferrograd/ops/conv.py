@@ -12,6 +12,7 @@ from .._core import ShapeError, backend
 from ._activation import before_activation
 from ._op import op
 from .elementwise import add
+from .join import pad
 from .view import permute, reshape
 
 
@@ -122,12 +123,12 @@ def conv_transpose(
             f"conv_transpose: input: expected 3 to 5 dimensions, as many as the weight of {tuple(w.shape)}, "
             f"got {tuple(x.shape)}"
         )
-    out = []
+    out, cut, beyond = [], [], []
     for k in range(len(x.shape) - 2):
-        if not 0 <= output_padding[k] < stride[k]:
+        if not 0 <= output_padding[k] < max(stride[k], dilation[k]):
             raise ValueError(
-                f"conv_transpose: output_padding: expected at least 0 and less than the stride {stride[k]}, "
-                f"got {output_padding[k]}"
+                f"conv_transpose: output_padding: expected at least 0 and less than the stride {stride[k]} or the "
+                f"dilation {dilation[k]}, got {output_padding[k]}"
             )
         before, after = padding[k] if isinstance(padding[k], (tuple, list)) else (padding[k], padding[k])
         span = dilation[k] * (w.shape[2 + k] - 1)
@@ -137,14 +138,20 @@ def conv_transpose(
                 f"conv_transpose: input: expected a result of at least 1 in dimension {2 + k}, got {size} from "
                 f"{tuple(x.shape)}"
             )
-        out.append(size)
+        # From the stride on, a convolution of the larger result would have a place more than x: cut off less instead.
+        more = output_padding[k] if output_padding[k] >= stride[k] else 0
+        cut.append(padding[k] if more == 0 else (before, max(after - more, 0)))
+        beyond.append(max(more - after, 0))
+        out.append(size - beyond[-1])
     y = conv_input_grad(
         x,
         w,
         input_shape=(x.shape[0], w.shape[1] * groups, *out),
         stride=stride,
-        padding=padding,
+        padding=tuple(cut),
         dilation=dilation,
         groups=groups,
     )
+    if any(beyond):
+        y = pad(y, padding=((0, 0), (0, 0), *((0, n) for n in beyond)), value=0.0)
     return y if b is None else add(y, reshape(b, shape=(-1, *[1] * len(out))))
