@@ -271,7 +271,7 @@ ROWS = [
                 (_X, Arr((3, 4, 3, 3)), None),
                 {**_moves(2, stride=2), "output_padding": (2, 0)},
                 ValueError,
-                r"conv_transpose: output_padding: expected .*less than the stride 2, got 2",
+                r"conv_transpose: output_padding: expected .*less than the stride 2 or the dilation 1, got 2",
             ),
             Bad(
                 (_X, Arr((3, 4, 1, 1)), None),

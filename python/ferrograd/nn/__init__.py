@@ -8,6 +8,7 @@ from .conv import *
 from .conv_transpose import *
 from .dropout import *
 from .embedding import *
+from .instance_norm import *
 from .linear import *
 from .loss import *
 from .module import *

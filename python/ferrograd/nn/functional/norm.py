@@ -5,25 +5,31 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from ... import ops
+from ... import _core, ops
+from ...autograd import no_grad
+from ...dtypes import dtype_name
 from ...functions.shape import normalize_dim
+from ._norm import vector_norm
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
 
-__all__ = ["batch_norm", "layer_norm", "normalize"]
+__all__ = [
+    "batch_norm",
+    "group_norm",
+    "instance_norm",
+    "layer_norm",
+    "local_response_norm",
+    "normalize",
+    "rms_norm",
+]
 
 
-def normalize(input: Any, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:
     """x / max(‖x‖ₚ, eps), the norm along `dim`."""
-    dim = normalize_dim("normalize", dim, len(input.shape))
-    if p == 2:
-        norm = ops.sqrt(ops.sum(ops.mul(input, input), dim=(dim,), keepdim=True))
-    elif math.isinf(p):
-        norm = ops.amax(ops.abs(input), dim=(dim,), keepdim=True)
-    else:
-        norm = ops.pow(ops.sum(ops.pow(ops.abs(input), float(p)), dim=(dim,), keepdim=True), 1.0 / p)
-    return ops.div(input, ops.clip(norm, float(eps), None))  # type: ignore[no-any-return]
+    ndim = len(input.shape)
+    dims = tuple(normalize_dim("normalize", d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
+    return ops.div(input, ops.clip(vector_norm(input, p, dims, True), float(eps), None))  # type: ignore[no-any-return]
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
@@ -77,3 +83,126 @@ def _activated(op: str, x: Any, activation: Any) -> Any:
     raise ValueError(
         f"{op}: activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}"
     )
+
+
+def _by_channel(y: Any, weight: Any, bias: Any) -> Any:
+    """y · weight + bias for each channel of y (N, C, *)."""
+    shape = (-1,) + (1,) * (len(y.shape) - 2)
+    if weight is not None:
+        y = ops.mul(y, ops.reshape(weight, shape=shape))
+    return y if bias is None else ops.add(y, ops.reshape(bias, shape=shape))
+
+
+def _check_channels(op: str, channels: int, **vectors: Any) -> None:
+    for name, vector in vectors.items():
+        if vector is not None and tuple(vector.shape) != (channels,):
+            raise _core.ShapeError(f"{op}: {name}: expected shape {(channels,)}, got {tuple(vector.shape)}")
+
+
+def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
+    """(x - mean) / √(var + eps) · weight + bias: mean and variance of each sample's groups of channels, x (N, C, *)."""
+    shape = tuple(input.shape)
+    if len(shape) < 2:
+        raise _core.ShapeError(f"group_norm: input: expected at least 2 dimensions (N, C, *), got shape {shape}")
+    channels = shape[1]
+    if num_groups < 1 or channels % num_groups:
+        raise _core.ShapeError(f"group_norm: num_groups: expected a divisor of {channels} channels, got {num_groups}")
+    if math.prod(shape) == num_groups:
+        raise ValueError(
+            f"group_norm: input: expected more than 1 value per channel when training, got input size {shape}"
+        )
+    _check_channels("group_norm", channels, weight=weight, bias=bias)
+    size = channels // num_groups * math.prod(shape[2:])
+    groups = ops.reshape(input, shape=(shape[0], num_groups, size))
+    y = ops.layer_norm(groups, None, None, normalized_shape=(size,), eps=eps)[0]
+    return _by_channel(ops.reshape(y, shape=shape), weight, bias)  # type: ignore[no-any-return]
+
+
+def instance_norm(
+    input: Any,
+    running_mean: Any = None,
+    running_var: Any = None,
+    weight: Any = None,
+    bias: Any = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """(x - mean) / √(var + eps) · weight + bias, mean and variance of each channel of each sample of x (N, C, *).
+
+    The running statistics, where given, follow the mean over the samples, in place; without `use_input_stats` they are
+    used.
+    """
+    shape = tuple(input.shape)
+    if len(shape) < 3:
+        raise _core.ShapeError(f"instance_norm: input: expected at least 3 dimensions (N, C, *), got shape {shape}")
+    if not use_input_stats:
+        if running_mean is None or running_var is None:
+            raise RuntimeError("instance_norm: expected running_mean and running_var without use_input_stats, got None")
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    size = math.prod(shape[2:])
+    if size == 1:
+        raise ValueError(
+            f"instance_norm: input: expected more than 1 spatial element when training, got input size {shape}"
+        )
+    _check_channels(
+        "instance_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
+    )
+    with no_grad():
+        places = tuple(range(2, len(shape)))
+        _follow(running_mean, lambda: ops.mean(input, dim=places, keepdim=False), momentum)
+        _follow(running_var, lambda: ops.var(input, dim=places, correction=1.0, keepdim=False), momentum)
+    instances = ops.reshape(input, shape=(*shape[:2], size))
+    y = ops.layer_norm(instances, None, None, normalized_shape=(size,), eps=eps)[0]
+    return _by_channel(ops.reshape(y, shape=shape), weight, bias)  # type: ignore[no-any-return]
+
+
+def _follow(running: Any, statistic: Any, momentum: float) -> None:
+    """running ← (1 - momentum) · running + momentum · the mean of the statistic over the samples."""
+    if running is not None:
+        of_batch = ops.mean(statistic(), dim=(0,), keepdim=False)
+        _core.backend.copy_(running, ops.lerp(running, of_batch, momentum))
+
+
+def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
+    """x / √(mean(x²) + eps) · weight over the last dimensions, whose sizes are `normalized_shape` (arXiv:1910.07467).
+
+    Without eps it is the spacing of the dtype's numbers at 1.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if not shape or tuple(input.shape[-len(shape) :]) != shape:
+        raise _core.ShapeError(
+            f"rms_norm: input: expected a shape that ends in {shape}, of at least 1 dimension, got {tuple(input.shape)}"
+        )
+    if weight is not None and tuple(weight.shape) != shape:
+        raise _core.ShapeError(f"rms_norm: weight: expected shape {shape}, got {tuple(weight.shape)}")
+    if eps is None:
+        name = dtype_name(input._dtype if isinstance(input, _core.TensorBase) else input.dtype)
+        eps = 2.0**-23 if name == "float32" else 2.0**-52
+    power = ops.mean(ops.square(input), dim=tuple(range(-len(shape), 0)), keepdim=True)
+    y = ops.mul(input, ops.rsqrt(ops.add(power, eps)))
+    return y if weight is None else ops.mul(y, weight)  # type: ignore[no-any-return]
+
+
+def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
+    """x_c / (k + alpha / size · Σ x_c'²)^beta over the `size` channels around c, for x (N, C, L, *) (Krizhevsky 2012)."""
+    shape = tuple(input.shape)
+    if len(shape) < 3:
+        raise ValueError(f"local_response_norm: input: expected at least 3 dimensions (N, C, L, *), got shape {shape}")
+    if size < 1:
+        raise ValueError(f"local_response_norm: size: expected a number of at least 1, got {size}")
+    if math.prod(shape) == 0:
+        return input  # type: ignore[no-any-return]
+    squares = ops.reshape(ops.square(input), shape=(shape[0], 1, shape[1], math.prod(shape[2:])))
+    squares = ops.pad(squares, padding=((0, 0), (0, 0), (size // 2, (size - 1) // 2), (0, 0)), value=0.0)
+    means = ops.avg_pool(
+        squares,
+        kernel_size=(size, 1),
+        stride=(1, 1),
+        padding=(0, 0),
+        ceil_mode=False,
+        count_include_pad=True,
+        divisor_override=None,
+    )
+    scale = ops.pow(ops.add(ops.mul(ops.reshape(means, shape=shape), alpha), k), float(beta))
+    return ops.div(input, scale)  # type: ignore[no-any-return]
