@@ -13,7 +13,12 @@ from .dtypes import (
 )  # fmt: skip
 from .functions import *
 from ._tensor import Tensor
-from . import data, nn, optim, random, utils
+from . import data
+from . import func
+from . import nn
+from . import optim
+from . import random
+from . import utils
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
