@@ -94,9 +94,14 @@ pub mod backend {
         batch_norm, batch_norm_eval, batch_norm_eval_grad, batch_norm_grad, layer_norm, layer_norm_grad,
     };
     #[pymodule_export]
-    use super::optim::{adam_step, grad_norm, scale_grads, sgd_step};
+    use super::optim::{
+        adadelta_step, adagrad_step, adam_step, adamax_step, grad_norm, nadam_step, radam_step, rmsprop_step,
+        scale_grads, sgd_step,
+    };
     #[pymodule_export]
-    use super::pooling::{avg_pool, avg_pool_grad, max_pool, max_pool_grad};
+    use super::pooling::{
+        adaptive_avg_pool, adaptive_avg_pool_grad, adaptive_max_pool, avg_pool, avg_pool_grad, max_pool, max_pool_grad,
+    };
     #[pymodule_export]
     use super::random::{bernoulli, dropout, dropout_grad, normal, randint, randperm, uniform};
     #[pymodule_export]

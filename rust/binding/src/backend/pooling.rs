@@ -81,3 +81,32 @@ pub fn avg_pool_grad<'py>(
     let kernel = || pooling::avg_pool_grad(&g, &sizes, &window, count_include_pad, divisor_override);
     result(py, error::call(py, g.numel().saturating_mul(4), kernel)?, requires_grad)
 }
+
+/// The mean of each of `sizes` windows that together cover the input.
+#[pyfunction]
+pub fn adaptive_avg_pool<'py>(x: &Bound<'py, PyAny>, sizes: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
+    let py = x.py();
+    let (x, requires_grad) = take("adaptive_avg_pool", "input", x)?;
+    result(py, error::call(py, x.numel(), || pooling::adaptive_avg_pool(&x, &sizes))?, requires_grad)
+}
+
+/// The gradient of the input of `adaptive_avg_pool`, whose spatial size is `sizes`.
+#[pyfunction]
+pub fn adaptive_avg_pool_grad<'py>(g: &Bound<'py, PyAny>, sizes: Vec<usize>) -> PyResult<Bound<'py, PyAny>> {
+    let py = g.py();
+    let (g, requires_grad) = take("adaptive_avg_pool_grad", "grad", g)?;
+    let work = g.numel().saturating_mul(4);
+    result(py, error::call(py, work, || pooling::adaptive_avg_pool_grad(&g, &sizes))?, requires_grad)
+}
+
+/// (the largest element of each of `sizes` windows, its index in the channel's plane).
+#[pyfunction]
+pub fn adaptive_max_pool<'py>(
+    x: &Bound<'py, PyAny>,
+    sizes: Vec<usize>,
+) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyAny>)> {
+    let py = x.py();
+    let (x, requires_grad) = take("adaptive_max_pool", "input", x)?;
+    let (y, indices) = error::call(py, x.numel(), || pooling::adaptive_max_pool(&x, &sizes))?;
+    Ok((result(py, y, requires_grad)?, result(py, indices, false)?))
+}

@@ -1,6 +1,6 @@
-use ferrograd_array::{Array, Error, Result};
+use ferrograd_array::{Array, Result};
 
-use super::{Update, advance, check_distinct, check_lengths, check_like, check_steps, check_written, number, step};
+use super::{Update, begin, check_beta, count, gradient, square_average, step};
 use crate::denormals;
 use crate::path;
 use crate::simd::{Float, Simd};
@@ -53,12 +53,11 @@ impl<T: Float> AdamUpdate<T> {
     /// `(parameter after decay, first moment, second moment)`.
     #[inline(always)]
     fn moments<S: Simd<T>>(&self, s: S, p: S::V, g: S::V, m: S::V, v: S::V) -> (S::V, S::V, S::V) {
-        let g = if self.maximize { s.neg(g) } else { g };
-        let g = if self.weight_decay == T::ZERO { g } else { s.fma(s.splat(self.weight_decay), p, g) };
+        let g = gradient(s, p, g, self.weight_decay, self.maximize);
         let p = if self.decoupled { s.mul(p, s.splat(self.shrink)) } else { p };
         // m + (1 − β₁)(g − m), and β₂ v + (1 − β₂) g², in PyTorch's order of operations.
         let m = if self.beta1 > T::ZERO { s.fma(s.splat(self.rest1), s.sub(g, m), m) } else { g };
-        let v = s.fma(s.mul(s.splat(self.rest2), g), g, s.mul(v, s.splat(self.beta2)));
+        let v = square_average(s, v, g, self.beta2, self.rest2);
         (p, m, v)
     }
 
@@ -104,31 +103,13 @@ pub fn adam_step(
     adam: Adam,
 ) -> Result<()> {
     let op = "adam_step";
-    for (name, beta) in [("beta1", adam.betas.0), ("beta2", adam.betas.1)] {
-        if !(0.0..1.0).contains(&beta) {
-            return Err(Error::value(op, name, "a number from 0 to below 1", beta));
-        }
+    check_beta(op, "beta1", adam.betas.0)?;
+    check_beta(op, "beta2", adam.betas.1)?;
+    let mut state = vec![("exp_avgs", exp_avgs), ("exp_avg_sqs", exp_avg_sqs)];
+    if !max_exp_avg_sqs.is_empty() {
+        state.push(("max_exp_avg_sqs", max_exp_avg_sqs));
     }
-    let amsgrad = !max_exp_avg_sqs.is_empty();
-    let mut lists = vec![("params", params), ("exp_avgs", exp_avgs), ("exp_avg_sqs", exp_avg_sqs)];
-    if amsgrad {
-        lists.push(("max_exp_avg_sqs", max_exp_avg_sqs));
-    }
-    check_lengths(op, "grads", grads, params)?;
-    for &(name, list) in &lists {
-        check_lengths(op, name, list, params)?;
-    }
-    let rate = number(op, "lr", lr)?;
-    let counts = check_steps(op, steps, params)?;
-    for (k, p) in params.iter().enumerate() {
-        check_like(op, "grads", k, grads[k], p)?;
-        for &(name, list) in &lists {
-            check_written(op, name, k, list[k])?;
-            check_like(op, name, k, list[k], p)?;
-        }
-    }
-    check_distinct(op, &lists)?;
-    advance(steps);
+    let (rate, counts) = begin(op, params, grads, &state, lr, steps)?;
     denormals::flushed(|| {
         let all = (params, grads, exp_avgs, exp_avg_sqs, max_exp_avg_sqs);
         adam_all::<f32>(all, rate, &counts, &adam);
@@ -140,7 +121,7 @@ pub fn adam_step(
 type Lists<'a> = (&'a [&'a Array], &'a [&'a Array], &'a [&'a Array], &'a [&'a Array], &'a [&'a Array]);
 
 fn adam_all<T: Float>((p, g, m, v, largest): Lists<'_>, lr: f64, counts: &[f64], adam: &Adam) {
-    let update = |k: usize| AdamUpdate::<T>::new(adam, lr, counts[k.min(counts.len() - 1)] + 1.0);
+    let update = |k: usize| AdamUpdate::<T>::new(adam, lr, count(counts, k));
     if largest.is_empty() {
         path!("optim/adam", parallel);
         step::<T, _, 4>([p, g, m, v], 1.5, update);

@@ -2,12 +2,24 @@
 //! all arrays are shared between threads. Learning rate and step count are 0-d arrays, so that a recorded step can be
 //! replayed. Numbers below the normal range are flushed.
 
+mod adadelta;
+mod adagrad;
 mod adam;
+mod adamax;
+mod nadam;
 mod norm;
+mod radam;
+mod rmsprop;
 mod sgd;
 
+pub use adadelta::{Adadelta, adadelta_step};
+pub use adagrad::{Adagrad, adagrad_step};
 pub use adam::{Adam, adam_step};
+pub use adamax::{Adamax, adamax_step};
+pub use nadam::{NAdam, nadam_step};
 pub use norm::{Norm, grad_norm, scale_grads};
+pub use radam::{RAdam, radam_step};
+pub use rmsprop::{RmsProp, rmsprop_step};
 pub use sgd::{Sgd, sgd_step};
 
 use ferrograd_array::{Array, DType, Error, Result, Shape};
@@ -70,6 +82,74 @@ fn check_lengths(op: &str, argument: &str, list: &[&Array], params: &[&Array]) -
         return Ok(());
     }
     Err(Error::value(op, argument, format_args!("{} arrays, one a parameter", params.len()), list.len()))
+}
+
+/// Checks what every step is given, `state` being the lists beside parameters that are written, and moves the step counts on: the
+/// learning rate, and the counts as they were.
+fn begin(
+    op: &str,
+    params: &[&Array],
+    grads: &[&Array],
+    state: &[(&str, &[&Array])],
+    lr: &Array,
+    steps: &[&Array],
+) -> Result<(f64, Vec<f64>)> {
+    check_lengths(op, "grads", grads, params)?;
+    for &(name, list) in state {
+        check_lengths(op, name, list, params)?;
+    }
+    let rate = number(op, "lr", lr)?;
+    let counts = check_steps(op, steps, params)?;
+    for (k, p) in params.iter().enumerate() {
+        check_written(op, "params", k, p)?;
+        check_like(op, "grads", k, grads[k], p)?;
+        for &(name, list) in state {
+            check_written(op, name, k, list[k])?;
+            check_like(op, name, k, list[k], p)?;
+        }
+    }
+    let lists: Vec<_> = [("params", params)].iter().chain(state).copied().collect();
+    check_distinct(op, &lists)?;
+    advance(steps);
+    Ok((rate, counts))
+}
+
+/// The count of parameter `k` after this step; there is one for all, or one for each.
+fn count(counts: &[f64], k: usize) -> f64 {
+    counts[k.min(counts.len() - 1)] + 1.0
+}
+
+fn check_beta(op: &str, argument: &str, beta: f64) -> Result<()> {
+    if (0.0..1.0).contains(&beta) {
+        return Ok(());
+    }
+    Err(Error::value(op, argument, "a number from 0 to below 1", beta))
+}
+
+/// The gradient, turned where the objective is to grow, with the weight decay that is part of it.
+#[inline(always)]
+fn gradient<T: Float, S: Simd<T>>(s: S, p: S::V, g: S::V, weight_decay: T, maximize: bool) -> S::V {
+    let g = if maximize { s.neg(g) } else { g };
+    if weight_decay == T::ZERO { g } else { s.fma(s.splat(weight_decay), p, g) }
+}
+
+/// `a + weight · (b − a)`, from the nearer end.
+#[inline(always)]
+fn lerp<T: Float, S: Simd<T>>(s: S, a: S::V, b: S::V, weight: T) -> S::V {
+    let way = s.sub(b, a);
+    if weight < T::from_f64(0.5) { s.fma(s.splat(weight), way, a) } else { s.fma(s.splat(weight - T::ONE), way, b) }
+}
+
+/// `decay · average + (1 − decay) · g²`.
+#[inline(always)]
+fn square_average<T: Float, S: Simd<T>>(s: S, average: S::V, g: S::V, decay: T, rest: T) -> S::V {
+    s.fma(s.mul(s.splat(rest), g), g, s.mul(average, s.splat(decay)))
+}
+
+/// `p + factor · a / b`.
+#[inline(always)]
+fn add_quotient<T: Float, S: Simd<T>>(s: S, p: S::V, factor: T, a: S::V, b: S::V) -> S::V {
+    s.add(p, s.div(s.mul(s.splat(factor), a), b))
 }
 
 /// The value of a 0-d array (or one of a single element).

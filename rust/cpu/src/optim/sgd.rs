@@ -1,6 +1,6 @@
 use ferrograd_array::{Array, Error, Result};
 
-use super::{Update, advance, check_distinct, check_lengths, check_like, check_steps, check_written, number, step};
+use super::{Update, begin, count, gradient, step};
 use crate::denormals;
 use crate::path;
 use crate::simd::{Float, Simd};
@@ -27,20 +27,11 @@ struct SgdUpdate<T> {
     first: bool,
 }
 
-impl<T: Float> SgdUpdate<T> {
-    /// The gradient with weight decay.
-    #[inline(always)]
-    fn gradient<S: Simd<T>>(&self, s: S, p: S::V, g: S::V) -> S::V {
-        let g = if self.maximize { s.neg(g) } else { g };
-        if self.weight_decay == T::ZERO { g } else { s.fma(s.splat(self.weight_decay), p, g) }
-    }
-}
-
 impl<T: Float> Update<T, 2> for SgdUpdate<T> {
     const WRITES: [bool; 2] = [true, false];
     #[inline(always)]
     fn apply<S: Simd<T>>(&self, s: S, [p, g]: [S::V; 2]) -> [S::V; 2] {
-        let step = self.gradient(s, p, g);
+        let step = gradient(s, p, g, self.weight_decay, self.maximize);
         [s.fma(s.splat(-self.lr), step, p), g]
     }
 }
@@ -49,11 +40,11 @@ impl<T: Float> Update<T, 3> for SgdUpdate<T> {
     const WRITES: [bool; 3] = [true, false, true];
     #[inline(always)]
     fn apply<S: Simd<T>>(&self, s: S, [p, g, buffer]: [S::V; 3]) -> [S::V; 3] {
-        let gradient = self.gradient(s, p, g);
-        let (momentum, fresh) = (s.splat(self.momentum), s.mul(s.splat(self.fresh), gradient));
+        let slope = gradient(s, p, g, self.weight_decay, self.maximize);
+        let (momentum, fresh) = (s.splat(self.momentum), s.mul(s.splat(self.fresh), slope));
         // At the first step the buffer is not read: it may hold anything.
         let buffer = if self.first { fresh } else { s.fma(momentum, buffer, fresh) };
-        let step = if self.nesterov { s.fma(momentum, buffer, gradient) } else { buffer };
+        let step = if self.nesterov { s.fma(momentum, buffer, slope) } else { buffer };
         [s.fma(s.splat(-self.lr), step, p), g, buffer]
     }
 }
@@ -72,11 +63,7 @@ pub fn sgd_step(
     sgd: Sgd,
 ) -> Result<()> {
     let op = "sgd_step";
-    check_lengths(op, "grads", grads, params)?;
     let momentum = sgd.momentum != 0.0;
-    if momentum || !buffers.is_empty() {
-        check_lengths(op, "momentum_buffers", buffers, params)?;
-    }
     if sgd.nesterov && (!momentum || sgd.dampening != 0.0) {
         return Err(Error::value(
             op,
@@ -85,18 +72,9 @@ pub fn sgd_step(
             format_args!("momentum {}, dampening {}", sgd.momentum, sgd.dampening),
         ));
     }
-    let rate = number(op, "lr", lr)?;
-    let counts = check_steps(op, steps, params)?;
-    for (k, p) in params.iter().enumerate() {
-        check_written(op, "params", k, p)?;
-        check_like(op, "grads", k, grads[k], p)?;
-        if momentum {
-            check_written(op, "momentum_buffers", k, buffers[k])?;
-            check_like(op, "momentum_buffers", k, buffers[k], p)?;
-        }
-    }
-    check_distinct(op, &[("params", params), ("momentum_buffers", if momentum { buffers } else { &[] })])?;
-    advance(steps);
+    let state = [("momentum_buffers", buffers)];
+    let state = if momentum || !buffers.is_empty() { &state[..] } else { &[] };
+    let (rate, counts) = begin(op, params, grads, state, lr, steps)?;
     denormals::flushed(|| {
         sgd_all::<f32>(params, grads, buffers, rate, &counts, sgd);
         sgd_all::<f64>(params, grads, buffers, rate, &counts, sgd);
@@ -106,7 +84,7 @@ pub fn sgd_step(
 
 fn sgd_all<T: Float>(params: &[&Array], grads: &[&Array], buffers: &[&Array], lr: f64, counts: &[f64], sgd: Sgd) {
     let update = |k: usize| {
-        let first = counts[k.min(counts.len() - 1)] == 0.0;
+        let first = count(counts, k) == 1.0;
         SgdUpdate {
             lr: T::from_f64(lr),
             momentum: T::from_f64(sgd.momentum),

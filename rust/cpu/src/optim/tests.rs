@@ -280,3 +280,236 @@ fn norms_and_scaling() {
     assert_eq!(grad_norm(&[], Norm::Two).unwrap().to_vec::<f32>(), [0.0]);
     assert!(matches!(grad_norm(&[&Array::scalar(1i64).unwrap()], Norm::Two), Err(Error::DType(_))));
 }
+
+/// Runs `STEPS` steps of `step` on states that begin with `states`, and compares with `reference`, which updates one
+/// element `[p, states…]` by the gradient at step `t`; the first step is the one after `done` steps.
+fn follows<const N: usize>(
+    states: [f64; N],
+    done: usize,
+    what: &str,
+    reference: impl Fn(f64, f64, &mut [f64]),
+    step: impl Fn(&[&Array], &[&Array], &[Vec<&Array>], &Array, &[&Array]) -> Result<()>,
+) {
+    let start: Vec<Vec<f64>> = list(DType::F64, 1, -1.0, 0).iter().map(wide).collect();
+    let mut expected: Vec<Vec<Vec<f64>>> = start.iter().map(|p| p.iter().map(|&p| vec![p]).collect()).collect();
+    expected.iter_mut().flatten().for_each(|e| e.extend(states));
+    for t in 0..STEPS {
+        for (k, g) in gradients(DType::F64, t).iter().map(wide).enumerate() {
+            g.iter().zip(&mut expected[k]).for_each(|(&g, e)| reference((done + t + 1) as f64, g, e));
+        }
+    }
+    let part = |i: usize| -> Vec<Vec<f64>> { expected.iter().map(|a| a.iter().map(|e| e[i]).collect()).collect() };
+    for (dtype, eps) in [(DType::F64, 1e-11), (DType::F32, 1e-5)] {
+        everywhere(|| {
+            let params = list(dtype, 1, -1.0, 0);
+            let held: Vec<Vec<Array>> = states
+                .iter()
+                .enumerate()
+                .map(|(i, &value)| {
+                    let shaped = list(dtype, 0, 0.0, i + 1);
+                    let full = crate::cast(&Array::scalar(value).unwrap(), dtype).unwrap();
+                    shaped.iter().for_each(|a| copy_into(&full.view(full.layout().broadcast_to(a.shape())), a));
+                    shaped
+                })
+                .collect();
+            let (lr, count) = (Array::scalar(0.1f64).unwrap(), Array::scalar(done as f32).unwrap());
+            for t in 0..STEPS {
+                let (grads, held) = (gradients(dtype, t), held.iter().map(|h| refs(h)).collect::<Vec<_>>());
+                step(&refs(&params), &refs(&grads), &held, &lr, &[&count]).unwrap();
+            }
+            assert_eq!(count.to_vec::<f32>(), [(done + STEPS) as f32]);
+            for (i, h) in held.iter().enumerate() {
+                close(h, &part(i + 1), eps, &format!("{what} {dtype}, state {i}"));
+            }
+            close(&params, &part(0), eps * 20.0, &format!("{what} {dtype}"));
+            params
+        });
+    }
+}
+
+/// `(weight_decay, maximize)` of two runs.
+const OPTIONS: [(f64, bool); 2] = [(0.0, false), (0.1, true)];
+
+fn slope(g: f64, p: f64, (weight_decay, maximize): (f64, bool)) -> f64 {
+    (if maximize { -g } else { g }) + weight_decay * p
+}
+
+#[test]
+fn adagrad_adadelta_and_adamax_step_as_the_formulas_say() {
+    for options in OPTIONS {
+        let (weight_decay, maximize) = options;
+        let (lr_decay, eps) = (0.05, 1e-3);
+        let adagrad = Adagrad { lr_decay, weight_decay, eps, maximize };
+        follows(
+            [0.2],
+            0,
+            &format!("{adagrad:?}"),
+            |t, g, e| {
+                let g = slope(g, e[0], options);
+                e[1] += g * g;
+                e[0] -= 0.1 / (1.0 + (t - 1.0) * lr_decay) * g / (e[1].sqrt() + eps);
+            },
+            |p, g, held, lr, steps| adagrad_step(p, g, &held[0], lr, steps, adagrad),
+        );
+        let adadelta = Adadelta { rho: 0.8, eps, weight_decay, maximize };
+        follows(
+            [0.0, 0.0],
+            0,
+            &format!("{adadelta:?}"),
+            |_, g, e| {
+                let g = slope(g, e[0], options);
+                e[1] = 0.8 * e[1] + (1.0 - 0.8) * g * g;
+                let d = (e[2] + eps).sqrt() / (e[1] + eps).sqrt() * g;
+                e[2] = 0.8 * e[2] + (1.0 - 0.8) * d * d;
+                e[0] -= 0.1 * d;
+            },
+            |p, g, held, lr, steps| adadelta_step(p, g, &held[0], &held[1], lr, steps, adadelta),
+        );
+        let adamax = Adamax { betas: (0.4, 0.95), eps, weight_decay, maximize };
+        follows(
+            [0.0, 0.0],
+            0,
+            &format!("{adamax:?}"),
+            |t, g, e| {
+                let g = slope(g, e[0], options);
+                e[1] = 0.4 * e[1] + (1.0 - 0.4) * g;
+                e[2] = (0.95 * e[2]).max(g.abs() + eps);
+                e[0] -= 0.1 / (1.0 - 0.4f64.powf(t)) * e[1] / e[2];
+            },
+            |p, g, held, lr, steps| adamax_step(p, g, &held[0], &held[1], lr, steps, adamax),
+        );
+    }
+}
+
+#[test]
+fn rmsprop_steps_as_the_formula_says() {
+    for (k, options) in [OPTIONS, OPTIONS].concat().into_iter().enumerate() {
+        let (weight_decay, maximize) = options;
+        let (momentum, centered, eps) = ([0.0, 0.0, 0.7, 0.9][k], k % 2 == 1, 1e-2);
+        let rmsprop = RmsProp { alpha: 0.9, eps, weight_decay, momentum, maximize };
+        follows(
+            [0.0, 0.0, 0.0],
+            0,
+            &format!("{rmsprop:?} {centered}"),
+            |_, g, e| {
+                let g = slope(g, e[0], options);
+                e[1] = 0.9 * e[1] + (1.0 - 0.9) * g * g;
+                if centered {
+                    e[2] = 0.9 * e[2] + (1.0 - 0.9) * g;
+                }
+                let step = g / ((e[1] - e[2] * e[2]).sqrt() + eps);
+                e[3] = if momentum == 0.0 { 0.0 } else { momentum * e[3] + step };
+                e[0] -= 0.1 * if momentum == 0.0 { step } else { e[3] };
+            },
+            |p, g, held, lr, steps| {
+                let averages = if centered { &held[1][..] } else { &[] };
+                let buffers = if momentum == 0.0 { &[] } else { &held[2][..] };
+                rmsprop_step(p, g, &held[0], averages, buffers, lr, steps, rmsprop)
+            },
+        );
+    }
+    // A gradient that never changes has no variance, which rounding must not take below zero.
+    let (p, g) = (Array::from_slice(&[1f32; 40], &[40]).unwrap(), Array::from_slice(&[0.1f32; 40], &[40]).unwrap());
+    let (v, m) = (Array::from_slice(&[0f32; 40], &[40]).unwrap(), Array::from_slice(&[0f32; 40], &[40]).unwrap());
+    let (lr, step) = (Array::scalar(1e-3f64).unwrap(), Array::scalar(0i64).unwrap());
+    let options = RmsProp { alpha: 0.5, eps: 1e-2, weight_decay: 0.0, momentum: 0.0, maximize: false };
+    for _ in 0..200 {
+        rmsprop_step(&[&p], &[&g], &[&v], &[&m], &[], &lr, &[&step], options).unwrap();
+    }
+    assert!(p.to_vec::<f32>().iter().all(|p| p.is_finite()));
+}
+
+#[test]
+fn nadam_and_radam_step_as_the_formulas_say() {
+    let (b1, b2, eps) = (0.9f64, 0.8f64, 1e-3);
+    for (k, options) in [OPTIONS, OPTIONS].concat().into_iter().enumerate() {
+        let (decoupled, (weight_decay, maximize)) = (k > 1, options);
+        let own = if decoupled { (0.0, maximize) } else { options };
+        let shrink = if decoupled { 1.0 - 0.1 * weight_decay } else { 1.0 };
+        let nadam = NAdam { betas: (b1, b2), eps, weight_decay, momentum_decay: 0.1, decoupled, maximize };
+        let mu = |t: f64| b1 * (1.0 - 0.5 * 0.96f64.powf(t * 0.1));
+        // The products are 0-d arrays beside the states, one for each parameter.
+        let products: std::cell::RefCell<Vec<Array>> = Default::default();
+        let moments = |g: f64, e: &mut [f64]| {
+            let g = slope(g, e[0], own);
+            e[0] *= shrink;
+            e[1] = b1 * e[1] + (1.0 - b1) * g;
+            e[2] = b2 * e[2] + (1.0 - b2) * g * g;
+            g
+        };
+        follows(
+            [0.0, 0.0],
+            0,
+            &format!("{nadam:?}"),
+            |t, g, e| {
+                let g = moments(g, e);
+                let product: f64 = (1..=t as usize).map(|i| mu(i as f64)).product();
+                let root = (e[2] / (1.0 - b2.powf(t))).sqrt() + eps;
+                let next = mu(t + 1.0);
+                e[0] -= 0.1 * ((1.0 - mu(t)) / (1.0 - product) * g + next / (1.0 - product * next) * e[1]) / root;
+            },
+            |p, g, held, lr, steps| {
+                if number("", "", steps[0])? == 0.0 {
+                    *products.borrow_mut() = p.iter().map(|_| Array::scalar(1f64).unwrap()).collect();
+                }
+                nadam_step(p, g, &held[0], &held[1], &refs(&products.borrow()), lr, steps, nadam)
+            },
+        );
+        // The variance is rectified from the seventh step on.
+        for done in [0, 4, 30] {
+            let radam = RAdam { betas: (b1, b2), eps, weight_decay, decoupled, maximize };
+            follows(
+                [0.0, 0.0],
+                done,
+                &format!("{radam:?} after {done}"),
+                |t, g, e| {
+                    let g = slope(g, e[0], own);
+                    e[0] *= shrink;
+                    e[1] = b1 * e[1] + (1.0 - b1) * g;
+                    e[2] = b2 * e[2] + (1.0 - b2) * g * g;
+                    let (correction, most) = (1.0 - b2.powf(t), 2.0 / (1.0 - b2) - 1.0);
+                    let rho = most - 2.0 * t * b2.powf(t) / correction;
+                    let mut step = 0.1 * e[1] / (1.0 - b1.powf(t));
+                    if rho > 5.0 {
+                        let squared = (rho - 4.0) * (rho - 2.0) * most / ((most - 4.0) * (most - 2.0) * rho);
+                        step *= squared.sqrt() * correction.sqrt() / (e[2].sqrt() + eps);
+                    }
+                    e[0] -= step;
+                },
+                |p, g, held, lr, steps| radam_step(p, g, &held[0], &held[1], lr, steps, radam),
+            );
+        }
+    }
+}
+
+#[test]
+fn what_does_not_fit_the_further_steps_is_refused() {
+    let (p, g, s) = (values(&[4], 1, 0.0), values(&[4], 2, 0.0), values(&[4], 3, 0.0));
+    let (v, lr, step) = (values(&[4], 4, 0.0), Array::scalar(0.1f64).unwrap(), Array::scalar(0i64).unwrap());
+    let message = |r: Result<()>| r.unwrap_err().to_string();
+    let adagrad = Adagrad { lr_decay: 0.0, weight_decay: 0.0, eps: 1e-10, maximize: false };
+    assert!(message(adagrad_step(&[&p], &[&g], &[], &lr, &[&step], adagrad)).contains("adagrad_step: sums"));
+    let adadelta = Adadelta { rho: 1.5, eps: 1e-6, weight_decay: 0.0, maximize: false };
+    let error = message(adadelta_step(&[&p], &[&g], &[&s], &[&v], &lr, &[&step], adadelta));
+    assert!(error.contains("adadelta_step: rho: expected a number from 0 to 1, got 1.5"));
+    let rmsprop = RmsProp { alpha: 0.9, eps: 1e-6, weight_decay: 0.0, momentum: 0.5, maximize: false };
+    let error = message(rmsprop_step(&[&p], &[&g], &[&s], &[], &[], &lr, &[&step], rmsprop));
+    assert!(error.contains("rmsprop_step: momentum_buffers"));
+    let adamax = Adamax { betas: (1.0, 0.9), eps: 1e-6, weight_decay: 0.0, maximize: false };
+    assert!(message(adamax_step(&[&p], &[&g], &[&s], &[&v], &lr, &[&step], adamax)).contains("beta1"));
+    let radam = RAdam { betas: (0.9, -0.1), eps: 1e-6, weight_decay: 0.0, decoupled: false, maximize: false };
+    assert!(message(radam_step(&[&p], &[&g], &[&s], &[&v], &lr, &[&step], radam)).contains("beta2"));
+    let nadam = NAdam {
+        betas: (0.9, 0.99),
+        eps: 1e-6,
+        weight_decay: 0.0,
+        momentum_decay: 0.0,
+        decoupled: false,
+        maximize: false,
+    };
+    let try_nadam = |products: &[&Array]| nadam_step(&[&p], &[&g], &[&s], &[&v], products, &lr, &[&step], nadam);
+    assert!(message(try_nadam(&[])).contains("mu_products"));
+    assert!(message(try_nadam(&[&g])).contains("mu_products[0]: expected a 0-d array"));
+    assert!(message(try_nadam(&[&Array::scalar(1i64).unwrap()])).contains("float32 or float64"));
+    assert_eq!((p.to_vec::<f64>(), step.to_vec::<i64>()), (values(&[4], 1, 0.0).to_vec::<f64>(), vec![0]));
+}

@@ -200,7 +200,7 @@ impl<'a> Walk<'a> {
 
 /// `y_j += x_j` for `n` elements at these steps.
 #[inline(always)]
-unsafe fn add_into<T: Float>(y: *mut T, sy: isize, x: *const T, sx: isize, n: usize) {
+pub(super) unsafe fn add_into<T: Float>(y: *mut T, sy: isize, x: *const T, sx: isize, n: usize) {
     // SAFETY: the caller gives `n` elements at each step. Constant steps let the compiler vectorise.
     unsafe {
         match (sy, sx) {

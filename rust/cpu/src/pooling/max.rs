@@ -154,7 +154,7 @@ struct Lanes<'a, T> {
 
 /// `v` takes the place of `best`: it is larger, or NaN.
 #[inline(always)]
-fn takes<T: Float>(v: T, best: T) -> bool {
+pub(super) fn takes<T: Float>(v: T, best: T) -> bool {
     (v > best) | v.is_nan()
 }
 

@@ -3,9 +3,11 @@
 //! All is computed in three dimensions `d h w`, those that are missing having size 1. The innermost loop runs along
 //! whichever of `w` and the channels lies densest in memory, so that any memory order is taken as it is.
 
+mod adaptive;
 mod avg;
 mod max;
 
+pub use adaptive::{adaptive_avg_pool, adaptive_avg_pool_grad, adaptive_max_pool};
 pub use avg::{avg_pool, avg_pool_grad};
 pub use max::{max_pool, max_pool_grad};
 
@@ -117,11 +119,12 @@ impl Geometry {
                 dilation: get(window.dilation),
             };
             let reach = (axis.kernel - 1) * axis.dilation + 1;
-            if axis.padding > reach / 2 {
+            // PyTorch's bound, which takes no account of dilation.
+            if axis.padding > axis.kernel / 2 {
                 return Err(Error::value(
                     op,
                     "padding",
-                    format_args!("at most half of the window, {}, in spatial dimension {k}", reach / 2),
+                    format_args!("at most half of kernel_size, {}, in spatial dimension {k}", axis.kernel / 2),
                     axis.padding,
                 ));
             }

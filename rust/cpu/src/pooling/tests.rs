@@ -100,7 +100,7 @@ impl Case {
             kernel.push(1 + r.below(4) as isize);
             stride.push(1 + r.below(3) as isize);
             dilation.push(if r.below(3) == 0 { 1 + r.below(3) as isize } else { 1 });
-            padding.push(r.below(((kernel[k] - 1) * dilation[k] + 1) as usize / 2 + 1) as isize);
+            padding.push(r.below(kernel[k] as usize / 2 + 1) as isize);
         }
         if r.below(3) == 0 {
             kernel.fill(2);
@@ -256,6 +256,96 @@ fn check(case: &Case, r: &mut Random, order: usize) -> bool {
     true
 }
 
+#[test]
+fn adaptive_windows_follow_the_definition() {
+    for (i, isa) in isa::Isa::available().into_iter().enumerate() {
+        isa::with(isa, || {
+            let mut r = Random(29 + i as u64);
+            for k in 0..150 {
+                let case = Case::random(&mut r);
+                let sizes: Vec<usize> = (0..case.spatial).map(|_| 1 + r.below(7)).collect();
+                check_adaptive(&case.shape, &sizes, &mut r, k % 4);
+            }
+        });
+    }
+}
+
+fn check_adaptive(shape: &[usize], outs: &[usize], r: &mut Random, order: usize) {
+    let lead = shape.len() - outs.len();
+    let sizes = &shape[lead..];
+    let out_shape = [&shape[..lead], outs].concat();
+    let x = in_order(&r.array(shape, r.0.is_multiple_of(2)), order);
+    let grad = in_order(&r.array(&out_shape, true), (order + 1) % 4);
+    let (values, grads) = (x.to_vec::<f64>(), grad.to_vec::<f64>());
+    let (plane, out_plane): (usize, usize) = (sizes.iter().product(), outs.iter().product());
+    let (mut mean, mut dx, mut best, mut places) = (vec![], vec![0f64; values.len()], vec![], vec![]);
+    for l in 0..grads.len() {
+        let o = &unravel(&out_shape, l)[lead..];
+        let inside: Vec<usize> = (0..plane)
+            .filter(|&flat| {
+                let at = unravel(sizes, flat);
+                let reaches = |k: usize| (o[k] * sizes[k] / outs[k], ((o[k] + 1) * sizes[k]).div_ceil(outs[k]));
+                (0..outs.len()).all(|k| (reaches(k).0..reaches(k).1).contains(&at[k]))
+            })
+            .collect();
+        let base = l / out_plane * plane;
+        let count = inside.len() as f64;
+        mean.push(inside.iter().map(|&f| values[base + f]).sum::<f64>() / count);
+        inside.iter().for_each(|&f| dx[base + f] += grads[l] / count);
+        let place = inside.iter().fold(inside[0], |p, &f| if values[base + f] > values[base + p] { f } else { p });
+        best.push(values[base + place]);
+        places.push(place as i64);
+    }
+    let label = format!("{shape:?} to {outs:?}, order {order}");
+    let close = |got: &Array, expected: &[f64], eps: f64| {
+        for (a, b) in crate::cast(got, DType::F64).unwrap().to_vec::<f64>().iter().zip(expected) {
+            assert!((a - b).abs() <= eps * (1.0 + b.abs()), "{a} {b} {label}");
+        }
+    };
+    for (dtype, eps) in [(DType::F64, 1e-13), (DType::F32, 1e-5)] {
+        let (x, grad) = (crate::cast(&x, dtype).unwrap(), crate::cast(&grad, dtype).unwrap());
+        let y = adaptive_avg_pool(&x, outs).unwrap();
+        assert_eq!(y.shape(), out_shape, "{label}");
+        close(&y, &mean, eps);
+        close(&adaptive_avg_pool_grad(&grad, sizes).unwrap(), &dx, eps);
+        let (y, index) = adaptive_max_pool(&x, outs).unwrap();
+        assert_eq!(index.to_vec::<i64>(), places, "{label}");
+        close(&y, &best, 1e-7);
+    }
+}
+
+#[test]
+fn adaptive_pooling_of_large_and_odd_inputs() {
+    let mut r = Random(3);
+    for order in [0, 1] {
+        let x = crate::cast(&in_order(&r.array(&[6, 20, 41, 50], false), order), DType::F32).unwrap();
+        threads(|| {
+            let (y, index) = adaptive_max_pool(&x, &[7, 9]).unwrap();
+            let mean = adaptive_avg_pool(&x, &[1, 1]).unwrap();
+            assert_eq!(y.strides()[1] == 1, order == 1, "the memory order is kept");
+            vec![adaptive_avg_pool_grad(&y, &[41, 50]).unwrap(), y, mean, index]
+        });
+    }
+    let nan =
+        Array::from_slice(&[1.0, f32::NAN, 2.0, f32::NAN, f32::NEG_INFINITY, f32::NEG_INFINITY], &[1, 6]).unwrap();
+    let (y, index) = adaptive_max_pool(&nan, &[2]).unwrap();
+    assert!(y.to_vec::<f32>()[0].is_nan() && y.to_vec::<f32>()[1].is_nan());
+    assert_eq!(index.to_vec::<i64>(), [1, 3]);
+    let (y, index) = adaptive_max_pool(&nan, &[3]).unwrap();
+    assert_eq!((y.to_vec::<f32>()[2], index.to_vec::<i64>()[2]), (f32::NEG_INFINITY, 4));
+    let none = Array::empty(&[2, 3, 0], DType::F32).unwrap();
+    assert!(matches!(adaptive_avg_pool(&none, &[2]), Err(Error::Shape(_))));
+    assert!(matches!(adaptive_max_pool(&none, &[2]), Err(Error::Shape(_))));
+    assert!(matches!(adaptive_avg_pool(&none, &[2, 2, 2]), Err(Error::Shape(_))));
+    assert!(matches!(adaptive_max_pool(&Array::from_slice(&[1i64; 4], &[1, 4]).unwrap(), &[2]), Err(Error::DType(_))));
+    assert!(adaptive_avg_pool(&nan, &[1 << 62]).is_err());
+    assert_eq!(adaptive_avg_pool(&nan, &[0]).unwrap().shape(), [1, 0]);
+    assert_eq!(adaptive_avg_pool_grad(&none, &[4]).unwrap().to_vec::<f32>(), [0.0; 24]);
+    let batchless = Array::empty(&[0, 3, 5], DType::F32).unwrap();
+    assert_eq!(adaptive_max_pool(&batchless, &[2]).unwrap().1.shape(), [0, 3, 2]);
+    assert_eq!(adaptive_avg_pool_grad(&batchless, &[9]).unwrap().shape(), [0, 3, 9]);
+}
+
 const TWO: Window<'_> =
     Window { kernel_size: &[2, 2], stride: &[2, 2], padding: &[0, 0], dilation: &[1, 1], ceil_mode: false };
 
@@ -315,7 +405,7 @@ fn what_cannot_be_is_refused() {
     );
     assert_eq!(
         message(Window { padding: &[2, 0], ..TWO }),
-        "max_pool: padding: expected at most half of the window, 1, in spatial dimension 0, got 2"
+        "max_pool: padding: expected at most half of kernel_size, 1, in spatial dimension 0, got 2"
     );
     assert_eq!(
         message(Window { kernel_size: &[2, 5], ..TWO }),
@@ -333,9 +423,9 @@ fn what_cannot_be_is_refused() {
     let flat = Array::from_slice(&[0f32; 4], &[4]).unwrap();
     assert!(matches!(max_pool(&flat, &TWO), Err(Error::Shape(_))));
     assert!(matches!(max_pool(&Array::from_slice(&[1i64; 4], &[1, 2, 2]).unwrap(), &TWO), Err(Error::DType(_))));
-    // Two taps three apart step over a single element.
+    // Two taps two apart step over a single element.
     let one = Array::from_slice(&[0f32], &[1, 1]).unwrap();
-    let wide = Window { kernel_size: &[2], stride: &[1], padding: &[2], dilation: &[3], ceil_mode: false };
+    let wide = Window { kernel_size: &[2], stride: &[1], padding: &[1], dilation: &[2], ceil_mode: false };
     assert!(matches!(max_pool(&one, &wide), Err(Error::Shape(_))));
     let (y, index) = max_pool(&x, &TWO).unwrap();
     assert!(matches!(max_pool_grad(&y, &index, &[1, 1]), Err(Error::Index(_))));
