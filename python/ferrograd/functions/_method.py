@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from .. import _core, autograd
+from .. import _core, autograd, ops
 from ..dtypes import can_cast
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -60,12 +60,12 @@ def in_place_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             isinstance(x, _core.TensorBase) and x.requires_grad for x in operands
         )
         _core.before_write(name, self, recorded)
-        result = function(autograd.ops.clone(self) if recorded else self, *args, **kwargs)
+        result = function(ops.clone(self) if recorded else self, *args, **kwargs)
         if result.shape != self.shape:
             raise _core.ShapeError(f"{name}: result: expected the tensor's shape {self.shape}, got {result.shape}")
         if recorded and result._node is not None:
             if result._dtype != self._dtype:
-                result = autograd.ops.cast(result, dtype=self._dtype)
+                result = ops.cast(result, dtype=self._dtype)
             return rebind(name, self, result)
         if not can_cast(result._dtype, self._dtype):
             raise _core.DTypeError(f"{name}: result: expected what fits into {self._dtype}, got {result._dtype}")

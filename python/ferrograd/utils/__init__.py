@@ -1,4 +1,3 @@
 """PyTorch's `torch.utils`: what stands beside layers and optimizers."""
 
 from . import data
-"""Tools that are neither layers nor ops."""
