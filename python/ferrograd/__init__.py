@@ -19,6 +19,8 @@ from . import nn
 from . import optim
 from . import random
 from . import utils
+from . import nn, optim, random
+import ferrograd.linalg as linalg  # what stands under the name so far is functions/linalg.py
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,

@@ -6,6 +6,8 @@ primitives in `ferrograd.ops`; there is no arithmetic here.
 
 from ..creation import as_tensor
 from ._method import install
+from .affine import *
+from .angles import *
 from .arithmetic import *
 from .comparison import *
 from .diagonals import *
@@ -13,7 +15,13 @@ from .elementary import *
 from .indexing import *
 from .joining import *
 from .linalg import *
+from .norms import *
 from .reduction import *
 from .repeats import *
 from .sampling import *
+from .scan import *
+from .sets import *
 from .shape import *
+from .signs import *
+from .sorting import *
+from .special import *

@@ -273,6 +273,8 @@ def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1, out: An
     return add(input, quotient, alpha=value, out=out)
 
 
+in_place("clamp_min_", clamp_min)
+in_place("clamp_max_", clamp_max)
 in_place("lerp_", lerp)
 in_place("addcmul_", addcmul)
 in_place("addcdiv_", addcdiv)

@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import builtins
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
 from ..dtypes import dtype_name
 from ._method import method
+from ._results import ValuesIndices
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
-
-
-class Extreme(NamedTuple):
-    """The extreme elements along a dimension, and their indices."""
-
-    values: Any
-    indices: Any
 
 
 def _dims(name: str, dim: Any, axis: Any) -> tuple[int, ...]:
@@ -129,7 +123,7 @@ def _extreme(name: str, full: Any, along: Any, binary: Any, input: Any, dim: Any
     dims = _dims(name, dim, axis)
     if not dims:
         return full(input, dim=(), keepdim=keepdim)
-    return Extreme(*along(input, dim=_one(name, dims, None), keepdim=keepdim))
+    return ValuesIndices(*along(input, dim=_one(name, dims, None), keepdim=keepdim))
 
 
 @method()

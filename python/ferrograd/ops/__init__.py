@@ -17,5 +17,8 @@ from .norm import *
 from .pooling import *
 from .random import *
 from .reduce import *
+from .scan import *
 from .softmax import *
+from .sort import *
+from .special import *
 from .view import *

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core import backend
 from ._op import op
-from .elementwise import add, cast, div, eq, exp, mul, sub, where
+from .elementwise import abs, add, cast, div, eq, exp, mul, pow, sign, sub, where
 from .index import scatter_add
 from .view import expand, getitem, getitem_grad, permute, reshape
 
@@ -232,3 +232,40 @@ def logsumexp(x: Any, *, dim: tuple[int, ...], keepdim: bool) -> Any:
 @logsumexp.rule(saves=("x", "result"))
 def _(g, needs, x, y, *, dim, keepdim):
     return mul(exp(sub(x, _keep(y, x.shape, dim))), _spread(g, x.shape, dim))
+
+
+@op
+def vector_norm(x: Any, *, ord: float, dim: tuple[int, ...], keepdim: bool) -> Any:
+    """(Σ |x|^p)^(1/p) over `dim`, p = `ord`: the largest |x| for ∞, the smallest for −∞, how many are not 0 for 0.
+
+    Its gradient is taken to be 0 where x or the norm is; among equal extremes it is shared.
+    """
+    if ord == 2:
+        return backend.sqrt(backend.sum(backend.square(x), dim, keepdim))
+    size = backend.abs(x)
+    if ord == 0:
+        return backend.sum(backend.cast(backend.ne(size, 0), size._dtype), dim, keepdim)
+    if ord == math.inf:
+        return backend.amax(size, dim, keepdim)
+    if ord == -math.inf:
+        return backend.amin(size, dim, keepdim)
+    return (
+        backend.sum(size, dim, keepdim)
+        if ord == 1
+        else backend.pow(backend.sum(backend.pow(size, ord), dim, keepdim), 1 / ord)
+    )
+
+
+@vector_norm.rule(saves=("x", "result"))
+def _(g, needs, x, y, *, ord, dim, keepdim):
+    if math.isinf(ord):
+        return mul(sign(x), _share_among_ties(g, abs(x), y, dim))
+    g, y = _spread(g, x.shape, dim), _spread(y, x.shape, dim)
+    if ord == 1:
+        return mul(g, sign(x))
+    y = where(eq(y, 0), 1, y)
+    if ord == 2:
+        return mul(g, div(x, y))
+    flat = eq(x, 0)
+    ratio = div(where(flat, 1, x), y)
+    return mul(g, where(flat, 0, mul(sign(x), pow(abs(ratio), ord - 1))))

@@ -22,8 +22,10 @@ pub mod peak;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
+pub mod scan;
 pub mod simd;
 pub mod softmax;
+pub mod sort;
 pub mod strided;
 
 pub use cast::{cast, copy_into};

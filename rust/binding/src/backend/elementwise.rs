@@ -110,6 +110,12 @@ binary! {
     minimum(input, other): Common;
     floor_divide(input, other): Common;
     remainder(input, other): Common;
+    fmod(input, other): Common;
+    atan2(input, other): Float;
+    hypot(input, other): Float;
+    copysign(input, other): Float;
+    logaddexp(input, other): Float;
+    xlogy(input, other): Float;
     eq(input, other): Common;
     ne(input, other): Common;
     lt(input, other): Common;
@@ -166,8 +172,16 @@ macro_rules! unary {
 }
 
 unary!(Float: exp, expm1, log, log1p, sqrt, rsqrt, reciprocal, tanh, sigmoid, erf, sin, cos);
+unary!(Float: tan, asin, acos, atan, sinh, cosh, asinh, acosh, atanh, log2, log10, exp2, erfc, erfinv, lgamma);
 unary!(Common: neg, abs, square, sign, floor, ceil, trunc, round, relu, silu, gelu, gelu_tanh);
-unary!(Common: logical_not, bitwise_not, isnan, isinf, isfinite);
+unary!(Common: logical_not, bitwise_not, isnan, isinf, isfinite, signbit);
+
+/// The derivative `order + 1` of log Γ.
+#[pyfunction]
+#[pyo3(signature = (input, order, out=None))]
+pub fn polygamma<'py>(input: Any<'_, 'py>, order: u32, out: Out<'_, 'py>) -> PyResult<Bound<'py, PyAny>> {
+    unary("polygamma", input, out, Promote::Float, |x, out| cpu::polygamma(x, order, out))
+}
 
 /// Ops with attributes: of one operand, and of a gradient with what was saved.
 macro_rules! with_attributes {

@@ -14,7 +14,9 @@ mod optim;
 mod pooling;
 mod random;
 mod reduce;
+mod scan;
 mod softmax;
+mod sort;
 pub mod view;
 
 use ferrograd_array::{Array, Result};
@@ -73,12 +75,14 @@ pub mod backend {
     use super::copy::{cast, clone, copy_, ordered};
     #[pymodule_export]
     use super::elementwise::{
-        abs, abs_grad, add, addcmul, bitwise_and, bitwise_not, bitwise_or, bitwise_xor, ceil, clip, clip_grad, cos,
-        div, elu, elu_grad, eq, erf, exp, expm1, floor, floor_divide, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad,
-        gt, hardtanh, hardtanh_grad, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, log, log1p,
-        logical_and, logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum, minimum_grad, mul, ne,
-        neg, pow, reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid, sigmoid_grad, sign, silu, silu_grad,
-        sin, softplus, softplus_grad, sqrt, square, sub, tanh, tanh_grad, trunc, where_,
+        abs, abs_grad, acos, acosh, add, addcmul, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_not,
+        bitwise_or, bitwise_xor, ceil, clip, clip_grad, copysign, cos, cosh, div, elu, elu_grad, eq, erf, erfc, erfinv,
+        exp, exp2, expm1, floor, floor_divide, fmod, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, gt, hardtanh,
+        hardtanh_grad, hypot, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, lgamma, log, log1p, log2,
+        log10, logaddexp, logical_and, logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum,
+        minimum_grad, mul, ne, neg, polygamma, pow, reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid,
+        sigmoid_grad, sign, signbit, silu, silu_grad, sin, sinh, softplus, softplus_grad, sqrt, square, sub, tan, tanh,
+        tanh_grad, trunc, where_, xlogy,
     };
     #[pymodule_export]
     use super::index::{
@@ -109,7 +113,11 @@ pub mod backend {
         all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
     };
     #[pymodule_export]
+    use super::scan::{cummax, cummin, cumprod, cumsum, linear_scan, logcumsumexp};
+    #[pymodule_export]
     use super::softmax::{log_softmax, log_softmax_grad, softmax, softmax_grad};
+    #[pymodule_export]
+    use super::sort::{kthvalue, median, mode, searchsorted, sort, topk};
     #[pymodule_export]
     use super::view::{
         contiguous, detach, empty, expand, full, getitem, getitem_grad, permute, reshape, setitem, view,

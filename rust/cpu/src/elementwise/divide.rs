@@ -1,4 +1,4 @@
-//! Division with a whole quotient: Python's rule, the remainder has the sign of the divisor.
+//! Division with a whole quotient: by Python's rule, where the remainder has the sign of the divisor, and by C's.
 
 use ferrograd_array::{Array, DType, Element, Error, Result, broadcast_shapes};
 
@@ -47,7 +47,7 @@ fn check<T: Element>(op: &str, a: &Array, b: &Array, zero: T) -> Result<()> {
 }
 
 macro_rules! division {
-    ($name:ident, $doc:literal, $f32:ident, $f64:ident, |$x:ident, $y:ident| $int:expr, |$p:ident, $q:ident| $byte:expr) => {
+    ($name:ident, $doc:literal, $f32:expr, $f64:expr, |$x:ident, $y:ident| $int:expr, |$p:ident, $q:ident| $byte:expr) => {
         #[doc = $doc]
         pub fn $name(a: &Array, b: &Array, out: Option<&Array>) -> Result<Array> {
             path!(concat!("elementwise/", stringify!($name)));
@@ -101,5 +101,13 @@ division!(
         let rest = x.wrapping_rem(y);
         if rest != 0 && (rest < 0) != (y < 0) { rest + y } else { rest }
     },
+    |x, y| x % y
+);
+division!(
+    fmod,
+    "`a_i − b_i trunc(a_i / b_i)`, of the sign of `a_i`; of integers, an error where a divisor is 0.",
+    |x: f32, y: f32| x % y,
+    |x: f64, y: f64| x % y,
+    |x, y| x.wrapping_rem(y),
     |x, y| x % y
 );

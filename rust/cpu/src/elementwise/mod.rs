@@ -2,7 +2,7 @@
 //! first full-sized operand.
 //!
 //! An op is a function over vectors ([`Unary`], [`Binary`], [`Ternary`]) or a plain function of numbers, which the
-//! compiler vectorises ([`Plain`], [`PlainWide`]); [`walk`] brings it to every layout.
+//! compiler vectorises ([`Plain`]); [`walk`] brings it to every layout.
 
 mod activation;
 mod binary;
@@ -10,6 +10,8 @@ mod compare;
 mod divide;
 mod pow;
 mod select;
+mod special;
+mod trigonometric;
 mod unary;
 mod walk;
 
@@ -21,9 +23,11 @@ use ferrograd_array::{Array, DType, Element, Error, Result, Shape, broadcast_sha
 pub use activation::*;
 pub use binary::*;
 pub use compare::*;
-pub use divide::{floor_divide, remainder};
+pub use divide::{floor_divide, fmod, remainder};
 pub use pow::pow;
 pub use select::*;
+pub use special::*;
+pub use trigonometric::*;
 pub use unary::*;
 
 use crate::cast::copy_into;
@@ -166,7 +170,6 @@ macro_rules! plain_struct {
 }
 
 plain_struct!(Plain, "A function of numbers as a loop: `F(A, …) -> O`.");
-plain_struct!(PlainWide, "A function of numbers that takes its time: its loop is compiled for each instruction set.");
 
 /// Elements that a plain loop reads before it writes any: the compiler need not ask whether they overlap.
 const CHUNK: usize = 32;
@@ -222,7 +225,6 @@ plain!(Plain, 0.5, 2, A a 1; once!(2););
 plain!(Plain, 0.5, 3, A a 1, B b 2; once!(3););
 plain!(Plain, 0.75, 4, A a 1, B b 2, C c 3; once!(4););
 plain!(Plain, 1.0, 5, A a 1, B b 2, C c 3, D d 4; once!(5););
-plain!(PlainWide, 2.0, 3, A a 1, B b 2;);
 
 /// `map` over one operand.
 fn map1<M: Map<2>>(op: &str, a: &Array, dtype: DType, out: Option<&Array>, map: M) -> Result<Array> {

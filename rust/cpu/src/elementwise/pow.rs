@@ -1,81 +1,272 @@
-//! Powers. Of f32 they are computed in f64 without branches, so that the compiler vectorises the loop and the result
-//! is rounded once; of f64 they are libm's.
+//! Powers. Of f32 they are computed in vectors of f64, so that the result is rounded once; of f64 in sums of two f64.
 
-use std::f64::consts::{LN_2, LOG2_E};
+use std::f64::consts::LOG2_E;
 
 use ferrograd_array::{Array, DType, Error, Result};
 
-use super::{NUMBER, Plain, PlainWide, Unary, Vectors, any, map1, map2, same_dtype, unsupported};
+use super::{Binary, Map, NUMBER, Plain, Unary, Vectors, any, float2, map1, map2, same_dtype, unsupported};
 use crate::path;
 use crate::simd::{Float, Simd};
 
-/// Added and subtracted again, rounds a number below 2⁵¹ to an integer, whose bits stand in the low mantissa.
+/// `(artanh(s)/s − 1) / s²` in s² for |s| ≤ 0.172: s is (m − 1)/(m + 1) of √½ ≤ m ≤ √2; to 4e-12.
+const ARTANH: [f64; 5] = [
+    0.333_333_333_336_877_04,
+    0.199_999_993_984_33,
+    0.142_858_773_167_099_88,
+    0.110_956_973_057_637_45,
+    0.096_813_874_150_658_15,
+];
+/// `2ᵗ` for |t| ≤ ½; to 8e-13, and exactly 1 at 0.
+const EXP2: [f64; 9] = [
+    1.0,
+    0.693_147_180_545_913_4,
+    0.240_226_506_958_210_05,
+    0.055_504_109_412_899_05,
+    0.009_618_129_157_718_331,
+    0.001_333_345_048_653_629_6,
+    0.000_154_034_569_768_969_2,
+    1.531_010_121_162_372e-5,
+    1.325_499_076_507_645e-6,
+];
+/// Added and subtracted again, rounds a number below 2⁵¹ to an integer; the scalar path has no instruction for it.
 const ROUNDER: f64 = (3u64 << 51) as f64;
 
-/// log₂ x of a positive finite x, to 1e-13 of itself or of 1.
 #[inline(always)]
-fn log2(x: f64) -> f64 {
-    // The exponent field breaks at √½ where the bits of √½ are subtracted.
-    let shifted = (x.to_bits().wrapping_sub(std::f64::consts::FRAC_1_SQRT_2.to_bits())) as i64;
-    let exponent = (shifted >> 52) as i32;
-    let m = f64::from_bits(x.to_bits().wrapping_sub(((exponent as i64) << 52) as u64));
-    // log m = 2 artanh s; |s| ≤ 0.172, the first term left out is below 1e-15.
-    let s = (m - 1.0) / (m + 1.0);
-    let z = s * s;
-    let mut sum = 1.0 / 17.0;
-    sum = sum * z + 1.0 / 15.0;
-    sum = sum * z + 1.0 / 13.0;
-    sum = sum * z + 1.0 / 11.0;
-    sum = sum * z + 1.0 / 9.0;
-    sum = sum * z + 1.0 / 7.0;
-    sum = sum * z + 1.0 / 5.0;
-    sum = sum * z + 1.0 / 3.0;
-    exponent as f64 + 2.0 * LOG2_E * (s + s * z * sum)
+fn polynomial<S: Simd<f64>, const N: usize>(s: S, coefficients: [f64; N], x: S::V) -> S::V {
+    let mut sum = s.splat(coefficients[N - 1]);
+    for i in (0..N - 1).rev() {
+        sum = s.fma(sum, x, s.splat(coefficients[i]));
+    }
+    sum
 }
 
-/// 2ᶻ for |z| ≤ 300, to 1e-12 of itself; NaN stays.
+/// aᵉ for the magnitude a of an f32, to 1e-9 of itself; 0 or infinite where that is so in f32.
 #[inline(always)]
-fn exp2(z: f64) -> f64 {
-    let rounded = z + ROUNDER;
-    let t = (z - (rounded - ROUNDER)) * LN_2;
-    // Taylor; |t| ≤ ½ log 2, the first term left out is below 1e-12.
-    let mut sum = 1.0 / 362_880.0;
-    sum = sum * t + 1.0 / 40_320.0;
-    sum = sum * t + 1.0 / 5_040.0;
-    sum = sum * t + 1.0 / 720.0;
-    sum = sum * t + 1.0 / 120.0;
-    sum = sum * t + 1.0 / 24.0;
-    sum = sum * t + 1.0 / 6.0;
-    sum = sum * t + 0.5;
-    sum = sum * t + 1.0;
-    sum = sum * t + 1.0;
-    sum * f64::from_bits(rounded.to_bits().wrapping_add(1023) << 52)
+fn magnitude<S: Simd<f64>>(s: S, a: S::V, e: S::V) -> S::V {
+    let (one, infinity) = (s.splat(1.0), s.splat(f64::INFINITY));
+    // Denormals of f32 are normal numbers of f64.
+    let (m, exponent) = s.frexp(a);
+    let t = s.div(s.sub(m, one), s.add(m, one));
+    let square = s.mul(t, t);
+    let artanh = s.fma(s.mul(t, square), polynomial(s, ARTANH, square), t);
+    let log = s.fma(artanh, s.splat(2.0 * LOG2_E), exponent);
+    let log = s.select(s.eq(a, s.zero()), s.neg(infinity), log);
+    let log = s.select(s.lt(a, infinity), log, a);
+    // `max` and `min` pass a NaN in their second operand on.
+    let z = s.max(s.splat(-300.0), s.min(s.splat(300.0), s.mul(e, log)));
+    let rounder = s.splat(ROUNDER);
+    let n = s.sub(s.add(z, rounder), rounder);
+    let n = s.max(n, s.splat(-300.0));
+    s.mul(polynomial(s, EXP2, s.sub(z, n)), s.power(n))
 }
 
-/// xʸ with C's rules on zeros, infinities, NaN and negative bases.
 #[inline(always)]
-fn pow_f32(x: f32, y: f32) -> f32 {
-    let (a, e) = (x.abs() as f64, y as f64);
-    let log = if a == 0.0 {
-        f64::NEG_INFINITY
-    } else if a == f64::INFINITY {
-        f64::INFINITY
-    } else {
-        log2(a)
-    };
-    let z = e * log;
-    // A comparison with NaN is false: NaN passes.
-    let z = if z > 300.0 { 300.0 } else { z };
-    let z = if z < -300.0 { -300.0 } else { z };
-    let magnitude = exp2(if x.is_nan() { f64::NAN } else { z }) as f32;
-    let whole = y == y.floor();
-    let odd = whole && (y * 0.5) != (y * 0.5).floor();
-    let negative = x.is_sign_negative();
-    let signed = if negative && odd { -magnitude } else { magnitude };
-    let real = if x < 0.0 && !whole && x != f32::NEG_INFINITY { f32::NAN } else { signed };
+fn is_whole(y: f32) -> bool {
+    // From here on every number is whole.
+    const LARGE: f32 = (1 << 23) as f32;
+    let a = y.abs();
+    (a >= LARGE) | ((a + LARGE) - LARGE == a)
+}
+
+/// What a power is besides its magnitude: its sign, and C's rules on NaN and on powers that are 1.
+#[inline(always)]
+fn finished(magnitude: f64, x: f32, y: f32) -> f32 {
+    let whole = is_whole(y);
+    let odd = whole & !is_whole(y * 0.5);
+    let sign = if odd { x.to_bits() & (1 << 31) } else { 0 };
+    let signed = f32::from_bits((magnitude as f32).to_bits() ^ sign);
+    let real = if (x < 0.0) & !whole & (x != f32::NEG_INFINITY) { f32::NAN } else { signed };
     // 1 to any power, anything to the power 0, −1 to an infinite power.
-    let one = x == 1.0 || y == 0.0 || (x == -1.0 && y.abs() == f32::INFINITY);
+    let one = (x == 1.0) | (y == 0.0) | ((x == -1.0) & (y.abs() == f32::INFINITY));
     if one { 1.0 } else { real }
+}
+
+/// Powers of f32, computed in f64 and rounded once.
+#[derive(Clone, Copy)]
+struct Powers;
+
+/// Elements that are widened, raised and narrowed at a time.
+const CHUNK: usize = 32;
+
+#[inline(always)]
+fn powers<S: Simd<f64>>(s: S, x: &[f32; CHUNK], y: &[f32; CHUNK]) -> [f32; CHUNK] {
+    let (mut a, mut e) = ([0.0; CHUNK], [0.0; CHUNK]);
+    for j in 0..CHUNK {
+        a[j] = x[j].abs() as f64;
+        e[j] = y[j] as f64;
+    }
+    for j in (0..CHUNK).step_by(S::LANES) {
+        // SAFETY: vectors of 2, 4 or 8 elements inside the arrays of 32.
+        unsafe {
+            let power = magnitude(s, s.load(a.as_ptr().add(j)), s.load(e.as_ptr().add(j)));
+            s.store(a.as_mut_ptr().add(j), power);
+        }
+    }
+    let mut out = [0.0; CHUNK];
+    for j in 0..CHUNK {
+        out[j] = finished(a[j], x[j], y[j]);
+    }
+    out
+}
+
+impl Map<3> for Powers {
+    type Lane = f64;
+    const SIZES: [usize; 3] = [size_of::<f32>(); 3];
+    const NS: f64 = 2.0;
+
+    #[inline(always)]
+    unsafe fn dense<S: Simd<f64>>(self, s: S, p: [*mut u8; 3], n: usize) {
+        let [out, x, y] = p.map(
+            #[inline(always)]
+            |p| p.cast::<f32>(),
+        );
+        let mut i = 0;
+        // SAFETY: n elements at each pointer.
+        unsafe {
+            while i + CHUNK <= n {
+                let (x, y) = (x.add(i).cast::<[f32; CHUNK]>(), y.add(i).cast::<[f32; CHUNK]>());
+                let results = powers(s, &x.read_unaligned(), &y.read_unaligned());
+                out.add(i).cast::<[f32; CHUNK]>().write_unaligned(results);
+                i += CHUNK;
+            }
+            if i < n {
+                let (mut base, mut exponent) = ([1.0; CHUNK], [1.0; CHUNK]);
+                std::ptr::copy_nonoverlapping(x.add(i), base.as_mut_ptr(), n - i);
+                std::ptr::copy_nonoverlapping(y.add(i), exponent.as_mut_ptr(), n - i);
+                std::ptr::copy_nonoverlapping(powers(s, &base, &exponent).as_ptr(), out.add(i), n - i);
+            }
+        }
+    }
+}
+
+/// `1/5 + w/7 + w²/9 + …`, w as in [`ARTANH`]; to 1e-16.
+const ARTANH_TAIL: [f64; 7] = [
+    0.200_000_000_000_000_12,
+    0.142_857_142_856_692_76,
+    0.111_111_111_355_399_7,
+    0.090_909_041_256_005_85,
+    0.076_927_872_650_281_66,
+    0.066_429_831_450_351_29,
+    0.064_567_541_136_388_61,
+];
+/// `2ᵗ` for |t| ≤ ½; to 3e-18.
+const EXP2_LONG: [f64; 12] = [
+    1.0,
+    0.693_147_180_559_945_3,
+    0.240_226_506_959_101_58,
+    0.055_504_108_664_821_625,
+    0.009_618_129_107_587_25,
+    0.001_333_355_814_640_646_7,
+    0.000_154_035_304_637_328_02,
+    1.525_273_384_156_127_4e-5,
+    1.321_543_253_156_835_2e-6,
+    1.017_805_708_541_851e-7,
+    7.074_195_069_558_042e-9,
+    4.455_818_319_966_744e-10,
+];
+/// 2/log 2 and 1/3, each as a number and what its rounding left.
+const TWO_LOG2_E: [f64; 2] = [2.0 * LOG2_E, 4.071_054_748_186_206_6e-17];
+const THIRD: [f64; 2] = [1.0 / 3.0, 1.850_371_707_708_594e-17];
+
+/// A number as the sum of two: the second is what the first left out by rounding.
+#[derive(Clone, Copy)]
+struct Two<V>(V, V);
+
+/// `a + b` for |a| ≥ |b|.
+#[inline(always)]
+fn ordered_sum<S: Simd<f64>>(s: S, a: S::V, b: S::V) -> Two<S::V> {
+    let sum = s.add(a, b);
+    Two(sum, s.sub(b, s.sub(sum, a)))
+}
+
+/// `a · b`; without fused multiply-add by way of halves whose products are exact (Dekker).
+#[inline(always)]
+fn product<S: Simd<f64>>(s: S, a: S::V, b: S::V) -> Two<S::V> {
+    let high = s.mul(a, b);
+    if S::FUSED {
+        return Two(high, s.fma(a, b, s.neg(high)));
+    }
+    let halves = |a: S::V| {
+        let scaled = s.mul(a, s.splat(((1u64 << 27) + 1) as f64));
+        let upper = s.sub(scaled, s.sub(scaled, a));
+        (upper, s.sub(a, upper))
+    };
+    let ((a1, a0), (b1, b0)) = (halves(a), halves(b));
+    let low = s.add(s.add(s.sub(s.mul(a1, b1), high), s.mul(a1, b0)), s.mul(a0, b1));
+    Two(high, s.add(low, s.mul(a0, b0)))
+}
+
+#[inline(always)]
+fn times<S: Simd<f64>>(s: S, a: Two<S::V>, b: Two<S::V>) -> Two<S::V> {
+    let Two(high, low) = product(s, a.0, b.0);
+    ordered_sum(s, high, s.add(low, s.add(s.mul(a.0, b.1), s.mul(a.1, b.0))))
+}
+
+/// log₂ a of a positive finite a, to 2⁻⁶³ of itself.
+#[inline(always)]
+fn log2<S: Simd<f64>>(s: S, a: S::V) -> Two<S::V> {
+    let one = s.splat(1.0);
+    let small = s.lt(a, s.splat(f64::MIN_POSITIVE));
+    let (m, exponent) = s.frexp(s.select(small, s.mul(a, s.splat((1u64 << 54) as f64)), a));
+    let exponent = s.select(small, s.sub(exponent, s.splat(54.0)), exponent);
+    // t = (m − 1)/(m + 1); m − 1 is exact.
+    let (above, below) = (s.sub(m, one), s.add(m, one));
+    let lost = s.sub(m, s.sub(below, one));
+    let t = s.div(above, below);
+    let Two(whole, part) = product(s, t, below);
+    let rest = s.sub(s.sub(s.sub(above, whole), part), s.mul(t, lost));
+    let t = Two(t, s.div(rest, below));
+    // log m = 2 artanh t = 2 t (1 + t² (1/3 + t² (1/5 + …)))
+    let square = times(s, t, t);
+    let tail = s.mul(square.0, polynomial(s, ARTANH_TAIL, square.0));
+    let Two(high, low) = ordered_sum(s, s.splat(THIRD[0]), tail);
+    let series = times(s, square, Two(high, s.add(low, s.splat(THIRD[1]))));
+    let Two(high, low) = ordered_sum(s, one, series.0);
+    let artanh = times(s, t, Two(high, s.add(low, series.1)));
+    let log = times(s, artanh, Two(s.splat(TWO_LOG2_E[0]), s.splat(TWO_LOG2_E[1])));
+    // Where the exponent is 0, the sum is exact in either order.
+    let Two(high, low) = ordered_sum(s, exponent, log.0);
+    ordered_sum(s, high, s.add(low, log.1))
+}
+
+/// Powers of f64: 2 to the power y log₂ x, the product as the sum of two numbers.
+#[derive(Clone, Copy)]
+struct LongPower;
+
+impl Binary<f64> for LongPower {
+    const NS: f64 = 6.0;
+
+    #[inline(always)]
+    fn apply<S: Simd<f64>>(self, s: S, x: S::V, y: S::V) -> S::V {
+        let (one, zero, infinity) = (s.splat(1.0), s.zero(), s.splat(f64::INFINITY));
+        let a = s.abs(x);
+        let log = log2(s, a);
+        // Beyond these bounds a power is 0, 1 or infinite, and comes out so.
+        let e = s.max(s.splat(-1e100), s.min(s.splat(1e100), y));
+        let Two(high, low) = product(s, e, log.0);
+        let low = s.fma(e, log.1, low);
+        let far = s.lt(s.splat(1200.0), s.abs(high));
+        let low = s.select(far, zero, low);
+        let high = s.max(s.splat(-1200.0), s.min(s.splat(1200.0), high));
+        let n = s.round(high);
+        let t = s.add(s.sub(high, n), low);
+        let power = s.ldexp(polynomial(s, EXP2_LONG, t), s.max(n, s.splat(-1200.0)));
+        // 0 and ∞ are 0 and ∞ to a positive power.
+        let end = s.mask_or(s.eq(a, zero), s.eq(a, infinity));
+        let power = s.select(end, s.select(s.lt(zero, y), a, s.div(one, a)), power);
+        let half = s.mul(y, s.splat(0.5));
+        let fractional = s.ne(y, s.floor(y));
+        let odd = s.ne(half, s.floor(half));
+        let signed = s.select(odd, s.copysign(power, x), power);
+        let signed = s.select(fractional, power, signed);
+        let none = s.mask_and(s.mask_and(s.lt(x, zero), fractional), s.lt(a, infinity));
+        let real = s.select(none, s.splat(f64::NAN), signed);
+        let real = s.select(s.is_nan(x), x, s.select(s.is_nan(y), y, real));
+        // 1 to any power, anything to the power 0, −1 to an infinite power.
+        let always = s.mask_or(s.eq(x, one), s.eq(y, zero));
+        let infinite = s.mask_and(s.eq(a, one), s.eq(s.abs(y), infinity));
+        s.select(s.mask_or(always, infinite), one, real)
+    }
 }
 
 /// xⁿ by squaring; integers wrap.
@@ -186,11 +377,11 @@ pub fn pow(a: &Array, b: &Array, out: Option<&Array>) -> Result<Array> {
     match a.dtype() {
         DType::F32 => match simple::<f32>(a, b, out) {
             Some(result) => result,
-            None => map2("pow", a, b, DType::F32, out, PlainWide::<_, (f32, f32, f32)>::new(pow_f32)),
+            None => map2("pow", a, b, DType::F32, out, Powers),
         },
         DType::F64 => match simple::<f64>(a, b, out) {
             Some(result) => result,
-            None => map2("pow", a, b, DType::F64, out, PlainWide::<_, (f64, f64, f64)>::new(libm::pow)),
+            None => float2::<f64, _>("pow", a, b, out, LongPower),
         },
         DType::I64 => integers!(a, b, out, i64, pow_i64),
         DType::I32 => integers!(a, b, out, i32, pow_i32),
@@ -202,18 +393,28 @@ pub fn pow(a: &Array, b: &Array, out: Option<&Array>) -> Result<Array> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reduce::tests::on_every_isa;
 
-    fn agrees(x: f32, y: f32) {
-        let got = pow_f32(x, y);
-        let exact = libm::pow(x as f64, y as f64);
-        let expected = exact as f32;
-        let right = (got.is_nan() && expected.is_nan())
-            || got == expected
-            || (got as f64 - exact).abs() <= 0.51 * ulp(expected);
-        assert!(right, "{x}^{y}: {got} against {exact}");
-        if !expected.is_nan() {
-            assert_eq!(got.is_sign_negative(), expected.is_sign_negative(), "{x}^{y}");
-        }
+    /// Every base to every exponent, on every instruction set.
+    fn agree(pairs: &[(f32, f32)]) {
+        let column = |f: fn(&(f32, f32)) -> f32| {
+            Array::from_slice(&pairs.iter().map(f).collect::<Vec<_>>(), &[pairs.len()]).unwrap()
+        };
+        let (bases, exponents) = (column(|p| p.0), column(|p| p.1));
+        on_every_isa(|| {
+            let got = pow(&bases, &exponents, None).unwrap().to_vec::<f32>();
+            for (&(x, y), got) in pairs.iter().zip(got) {
+                let exact = libm::pow(x as f64, y as f64);
+                let expected = exact as f32;
+                let right = (got.is_nan() && expected.is_nan())
+                    || got == expected
+                    || (got as f64 - exact).abs() <= 0.52 * ulp(expected);
+                assert!(right, "{x}^{y}: {got} against {exact}");
+                if !expected.is_nan() {
+                    assert_eq!(got.is_sign_negative(), expected.is_sign_negative(), "{x}^{y}");
+                }
+            }
+        });
     }
 
     fn ulp(x: f32) -> f64 {
@@ -252,11 +453,8 @@ mod tests {
             -149.0,
             1e30,
         ];
-        for x in special {
-            for y in special {
-                agrees(x, y);
-            }
-        }
+        let all: Vec<(f32, f32)> = special.iter().flat_map(|&x| special.map(|y| (x, y))).collect();
+        agree(&all);
     }
 
     #[test]
@@ -266,13 +464,78 @@ mod tests {
             state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
             f32::from_bits(state)
         };
+        let mut all = Vec::new();
         for _ in 0..200_000 {
             let (x, y) = (next(), next());
-            agrees(x, y);
-            // The same with exponents that do not leave the range.
-            agrees(x, y % 8.0);
-            agrees(x.abs() % 4.0, y % 100.0);
+            // As they come, and with exponents that do not leave the range.
+            all.extend([(x, y), (x, y % 8.0), (x.abs() % 4.0, y % 100.0)]);
         }
+        agree(&all);
+    }
+
+    /// Within 2 units in the last place of libm's, on every instruction set.
+    fn agree_in_double(pairs: &[(f64, f64)]) {
+        let column = |f: fn(&(f64, f64)) -> f64| {
+            Array::from_slice(&pairs.iter().map(f).collect::<Vec<_>>(), &[pairs.len()]).unwrap()
+        };
+        let (bases, exponents) = (column(|p| p.0), column(|p| p.1));
+        on_every_isa(|| {
+            let got = pow(&bases, &exponents, None).unwrap().to_vec::<f64>();
+            for (&(x, y), got) in pairs.iter().zip(got) {
+                let want = libm::pow(x, y);
+                let ulp = f64::from_bits(want.abs().to_bits().saturating_add(1)) - want.abs();
+                let right = (got.is_nan() && want.is_nan()) || got == want || (got - want).abs() <= 2.0 * ulp;
+                assert!(right, "{x}^{y}: {got} against {want}");
+                assert!(want.is_nan() || got.is_sign_negative() == want.is_sign_negative(), "{x}^{y}");
+            }
+        });
+    }
+
+    #[test]
+    fn double_powers_are_those_of_c() {
+        let (inf, nan) = (f64::INFINITY, f64::NAN);
+        let special = [
+            0.0,
+            -0.0,
+            1.0,
+            -1.0,
+            2.0,
+            -2.0,
+            3.0,
+            -3.0,
+            0.5,
+            -0.5,
+            1.5,
+            -2.5,
+            5e-324,
+            -5e-324,
+            1e308,
+            -1e308,
+            nan,
+            inf,
+            -inf,
+            9_007_199_254_740_993.0,
+            -9_007_199_254_740_992.0,
+            1.0 + f64::EPSILON,
+            1.0 - f64::EPSILON,
+            127.0,
+            -1074.0,
+            1e-310,
+            1e16,
+            1e300,
+        ];
+        let mut all: Vec<(f64, f64)> = special.iter().flat_map(|&x| special.map(|y| (x, y))).collect();
+        let mut state = 1u64;
+        let mut next = || {
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            f64::from_bits(state ^ state >> 31)
+        };
+        for _ in 0..100_000 {
+            let (x, y) = (next(), next());
+            // As they come, and with exponents that do not leave the range.
+            all.extend([(x, y), (x.abs(), y % 1.5), (x.abs() % 4.0, y % 300.0), (x % 4.0, (y % 9.0).trunc())]);
+        }
+        agree_in_double(&all);
     }
 
     #[test]

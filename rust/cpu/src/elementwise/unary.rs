@@ -94,25 +94,6 @@ number! {
     relu, Relu, "`max(a_i, 0)`; NaN stays.", |s, x| Activation::Relu.apply(s, x), |x| x.max(0), x;
 }
 
-macro_rules! libm_op {
-    ($($name:ident, $doc:literal, $f32:path, $f64:path;)*) => {$(
-        #[doc = $doc]
-        pub fn $name(a: &Array, out: Option<&Array>) -> Result<Array> {
-            path!(concat!("elementwise/", stringify!($name)));
-            match a.dtype() {
-                DType::F32 => map1(stringify!($name), a, DType::F32, out, Plain::<_, (f32, f32)>::new($f32)),
-                DType::F64 => map1(stringify!($name), a, DType::F64, out, Plain::<_, (f64, f64)>::new($f64)),
-                other => Err(unsupported(stringify!($name), "input", FLOAT, other)),
-            }
-        }
-    )*};
-}
-
-libm_op! {
-    sin, "`sin a_i`, in radians", libm::sinf, libm::sin;
-    cos, "`cos a_i`, in radians", libm::cosf, libm::cos;
-}
-
 /// What kind of number an element is; integers are finite.
 macro_rules! kind {
     ($($name:ident, $doc:literal, |$x:ident| $kind:expr, $int:literal;)*) => {$(
@@ -138,4 +119,22 @@ kind! {
     isnan, "`a_i` is not a number", |x| x.is_nan(), false;
     isinf, "`a_i` is ∞ or −∞", |x| x.is_infinite(), false;
     isfinite, "`a_i` is neither infinite nor NaN", |x| x.is_finite(), true;
+}
+
+/// The sign bit of `a_i` is set: of −0 and of a negative NaN too.
+pub fn signbit(a: &Array, out: Option<&Array>) -> Result<Array> {
+    path!("elementwise/signbit");
+    macro_rules! on {
+        ($t:ty, |$x:ident| $sign:expr) => {
+            map1("signbit", a, DType::Bool, out, Plain::<_, ($t, u8)>::new(|$x: $t| $sign as u8))
+        };
+    }
+    match a.dtype() {
+        DType::F32 => on!(f32, |x| x.is_sign_negative()),
+        DType::F64 => on!(f64, |x| x.is_sign_negative()),
+        DType::I64 => on!(i64, |x| (x < 0)),
+        DType::I32 => on!(i32, |x| (x < 0)),
+        DType::U8 | DType::Bool => on!(u8, |_x| false),
+        other => Err(unsupported("signbit", "input", NUMBER, other)),
+    }
 }
