@@ -20,16 +20,20 @@ from .functions.shape import normalize_dim
 
 #: NumPy's ufuncs and our names of the same functions.
 UFUNCS = {
-    "absolute": "abs", "add": "add", "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or",
-    "bitwise_xor": "bitwise_xor",
-    "ceil": "ceil", "cos": "cos", "divide": "div", "equal": "eq", "exp": "exp", "expm1": "expm1", "floor": "floor",
-    "floor_divide": "floor_divide", "greater": "gt", "greater_equal": "ge", "invert": "bitwise_not",
+    "absolute": "abs", "add": "add", "arccos": "acos", "arccosh": "acosh", "arcsin": "asin", "arcsinh": "asinh",
+    "arctan": "atan", "arctan2": "atan2", "arctanh": "atanh", "bitwise_and": "bitwise_and", "bitwise_or": "bitwise_or",
+    "bitwise_xor": "bitwise_xor", "ceil": "ceil", "copysign": "copysign", "cos": "cos", "cosh": "cosh",
+    "deg2rad": "deg2rad", "degrees": "rad2deg", "divide": "div", "equal": "eq", "exp": "exp", "exp2": "exp2",
+    "expm1": "expm1", "float_power": "float_power", "floor": "floor", "floor_divide": "floor_divide", "fmod": "fmod",
+    "greater": "gt", "greater_equal": "ge", "heaviside": "heaviside", "hypot": "hypot", "invert": "bitwise_not",
     "isfinite": "isfinite", "isinf": "isinf", "isnan": "isnan", "less": "lt", "less_equal": "le", "log": "log",
-    "log1p": "log1p", "logical_and": "logical_and", "logical_not": "logical_not", "logical_or": "logical_or",
+    "log10": "log10", "log1p": "log1p", "log2": "log2", "logaddexp": "logaddexp", "logaddexp2": "logaddexp2",
+    "logical_and": "logical_and", "logical_not": "logical_not", "logical_or": "logical_or",
     "logical_xor": "logical_xor", "matmul": "matmul", "maximum": "maximum", "minimum": "minimum", "multiply": "mul",
-    "negative": "neg", "not_equal": "ne", "positive": "positive", "power": "pow", "reciprocal": "reciprocal",
-    "remainder": "remainder", "rint": "round", "sign": "sign", "sin": "sin", "sqrt": "sqrt", "square": "square",
-    "subtract": "sub", "tanh": "tanh", "trunc": "trunc",
+    "negative": "neg", "not_equal": "ne", "positive": "positive", "power": "pow", "rad2deg": "rad2deg",
+    "radians": "deg2rad", "reciprocal": "reciprocal", "remainder": "remainder", "rint": "round", "sign": "sign",
+    "signbit": "signbit", "sin": "sin", "sinh": "sinh", "sqrt": "sqrt", "square": "square", "subtract": "sub",
+    "tan": "tan", "tanh": "tanh", "trunc": "trunc",
 }  # fmt: skip
 
 #: `ufunc.reduce` and our reductions.
@@ -181,6 +185,61 @@ def _outer(a: Any, b: Any, out: Any = None) -> Any:
     return functions.outer(functions.flatten(a), functions.flatten(b))
 
 
+def _running(name: str) -> Callable[..., Any]:
+    """cumsum and cumprod, which run over the flattened array where NumPy is told no axis."""
+
+    def call(a: Any, axis: Any = None, dtype: Any = None, out: Any = None) -> Any:
+        _no_extras({"out": out})
+        arguments: dict[str, Any] = {} if dtype is None else {"dtype": dtype_name(dtype)}
+        return getattr(functions, name)(functions.flatten(a) if axis is None else a, axis or 0, **arguments)
+
+    return call
+
+
+def _sorted(name: str) -> Callable[..., Any]:
+    """sort and argsort; ours is stable, so any kind is right."""
+
+    def call(a: Any, axis: Any = -1, kind: Any = None, order: Any = None, *, stable: Any = None) -> Any:
+        _no_extras({"order": order})
+        if axis is None:
+            a, axis = functions.flatten(a), -1
+        result = getattr(functions, name)(a, axis)
+        return result.values if name == "sort" else result
+
+    return call
+
+
+def _diff(a: Any, n: int = 1, axis: int = -1, prepend: Any = _NoValue, append: Any = _NoValue) -> Any:
+    def end(x: Any) -> Any:
+        if x is _NoValue:
+            return None
+        x = creation.as_tensor(x)
+        at = axis % a.ndim
+        return x if x.ndim else functions.broadcast_to(x, (*a.shape[:at], 1, *a.shape[at + 1 :]))
+
+    return functions.diff(a, n, axis, end(prepend), end(append))
+
+
+def _searchsorted(a: Any, v: Any, side: str = "left", sorter: Any = None) -> Any:
+    return functions.searchsorted(a, v, side=side, sorter=sorter)
+
+
+def _isin(
+    element: Any, test_elements: Any, assume_unique: bool = False, invert: bool = False, *, kind: Any = None
+) -> Any:
+    return functions.isin(element, test_elements, invert=invert)
+
+
+def _nan_to_num(x: Any, copy: bool = True, nan: Any = 0.0, posinf: Any = None, neginf: Any = None) -> Any:
+    if not copy:
+        raise Unmapped
+    return functions.nan_to_num(x, nan, posinf, neginf)
+
+
+def _count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
+    return functions.count_nonzero(a, axis, keepdims=keepdims)
+
+
 def _like(name: str) -> Callable[..., Any]:
     def call(a: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.pop("order", "K") not in "KC" or kwargs.pop("subok", True) is not True:
@@ -195,24 +254,35 @@ def _like(name: str) -> Callable[..., Any]:
 FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     **{name: (ours, _reduction(ours)) for name, ours in [
         ("all", "all"), ("amax", "amax"), ("amin", "amin"), ("any", "any"), ("max", "amax"), ("mean", "mean"),
-        ("min", "amin"), ("prod", "prod"), ("sum", "sum"),
+        ("min", "amin"), ("nanmean", "nanmean"), ("nansum", "nansum"), ("prod", "prod"), ("sum", "sum"),
     ]},
     "argmax": ("argmax", _arg("argmax")),
     "argmin": ("argmin", _arg("argmin")),
+    "argsort": ("argsort", _sorted("argsort")),
     "broadcast_to": ("broadcast_to", _broadcast_to),
     "clip": ("clip", _clip),
     "concatenate": ("cat", _joined("cat")),
     "copy": ("clone", lambda a, order="K", subok=False: functions.clone(a)),
+    "count_nonzero": ("count_nonzero", _count_nonzero),
+    "cumprod": ("cumprod", _running("cumprod")),
+    "cumsum": ("cumsum", _running("cumsum")),
+    "diff": ("diff", _diff),
     "dot": ("matmul", _dot),
     "empty_like": ("empty_like", _like("empty_like")),
     "expand_dims": ("unsqueeze", _expand_dims),
+    "fix": ("fix", lambda x, out=None: functions.fix(x)),
     "full_like": ("full_like", _like("full_like")),
+    "isin": ("isin", _isin),
     "moveaxis": ("movedim", lambda a, source, destination: functions.movedim(a, source, destination)),
+    "nan_to_num": ("nan_to_num", _nan_to_num),
     "ones_like": ("ones_like", _like("ones_like")),
     "outer": ("outer", _outer),
     "ravel": ("flatten", _ravel),
     "reshape": ("reshape", _reshape),
     "round": ("round", _round),
+    "searchsorted": ("searchsorted", _searchsorted),
+    "sinc": ("sinc", lambda x: functions.sinc(x)),
+    "sort": ("sort", _sorted("sort")),
     "squeeze": ("squeeze", _squeeze),
     "stack": ("stack", _joined("stack")),
     "std": ("std", _spread("std")),
