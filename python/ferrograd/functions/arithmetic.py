@@ -133,6 +133,12 @@ for _name, _function, _operator in (
     method(_operator)(in_place(_name, _function))
 
 
+for _name, _function in (
+    ("subtract_", sub), ("multiply_", mul), ("divide_", div), ("true_divide_", div),
+):  # fmt: skip
+    in_place(_name, _function)
+
+
 # -- one operand -------------------------------------------------------------------------------------------------------
 
 
@@ -221,7 +227,7 @@ def round(input: Any, decimals: int = 0, *, out: Any = None) -> Tensor:
 for _name, _unary in (
     ("neg_", neg), ("abs_", abs), ("square_", square), ("sqrt_", sqrt), ("rsqrt_", rsqrt),
     ("reciprocal_", reciprocal), ("sign_", sign), ("floor_", floor), ("ceil_", ceil), ("trunc_", trunc),
-    ("round_", round),
+    ("round_", round), ("negative_", neg), ("absolute_", abs),
 ):  # fmt: skip
     in_place(_name, _unary)
 

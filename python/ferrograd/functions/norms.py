@@ -92,6 +92,8 @@ def dist(input: Any, other: Any, p: float = 2) -> Tensor:
 
 
 def _moments(name: str, input: Any, dim: Any, unbiased: Any, keepdim: bool, correction: Any, axis: Any) -> Any:
+    if isinstance(dim, bool):
+        dim, unbiased = None, dim
     dims = _dims(name, dim, axis)
     spread = getattr(ops, name)(input, dim=dims, correction=_correction(unbiased, correction, None), keepdim=keepdim)
     return spread, ops.mean(input, dim=dims, keepdim=keepdim)

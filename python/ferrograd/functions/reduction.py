@@ -89,6 +89,8 @@ def var(
     correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """Σ (x − mean)² / max(0, n − correction) over `dim`; the correction is 1 by default, and NumPy's `ddof`."""
+    if isinstance(dim, builtins.bool):
+        dim, unbiased = None, dim
     dims = _dims("var", dim, axis)
     correction = _correction(unbiased, correction, ddof)
     return ops.var(input, dim=dims, correction=correction, keepdim=keepdim or keepdims)  # type: ignore[no-any-return]
@@ -100,6 +102,8 @@ def std(
     correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of `var`."""
+    if isinstance(dim, builtins.bool):
+        dim, unbiased = None, dim
     dims = _dims("std", dim, axis)
     correction = _correction(unbiased, correction, ddof)
     return ops.std(input, dim=dims, correction=correction, keepdim=keepdim or keepdims)  # type: ignore[no-any-return]

@@ -26,7 +26,7 @@ def _groups(
     n = rows.shape[0]
     differs = ops.ne(ops.getitem(rows, index=(_REST,)), ops.getitem(rows, index=(_BUT_LAST,)))
     if len(rows.shape) > 1:
-        differs = ops.any(ops.reshape(differs, shape=(max(n - 1, 0), -1)), dim=(1,), keepdim=False)
+        differs = ops.any(differs, dim=(1,), keepdim=False)
     first = ops.concatenate(_core.backend.full((min(n, 1),), True, "bool"), differs, dim=0)
     starts = ops.reshape(ops.nonzero(first), shape=(-1,))
     picked = starts if order is None else ops.index_get(order, starts, dims=(0,))

@@ -41,13 +41,11 @@ def signbit(input: Any) -> Tensor:
 
 @method()
 def heaviside(input: Any, values: Any) -> Tensor:
-    """0 below 0, 1 above, `values` at 0; NaN stays. It has no gradient."""
-    x, values = as_tensor(input), as_tensor(values)
+    """0 below 0 and for NaN, 1 above, `values` at 0. It has no gradient."""
+    x, values = ops.detach(as_tensor(input)), ops.detach(as_tensor(values))
     if x._dtype != values._dtype:
         raise _core.DTypeError(f"heaviside: values: expected {x._dtype}, as the input has, got {values._dtype}")
-    x, values = ops.detach(x), ops.detach(values)
     step = ops.cast(ops.gt(x, 0), dtype=x._dtype)
-    step = ops.where(ops.isnan(x), x, step)
     return ops.where(ops.eq(x, 0), values, step)  # type: ignore[no-any-return]
 
 

@@ -18,7 +18,12 @@ pub fn cast<'py>(x: &Bound<'py, PyAny>, dtype: &str) -> PyResult<Bound<'py, PyAn
     let dtype = parse_dtype(py, dtype)?;
     let x = Operand::extract("cast", "input", x)?;
     let requires_grad = x.requires_grad && modes::recording();
-    let x = x.into_array("cast", "input").map_err(|e| to_py(py, e))?;
+    let x = match x.value {
+        // Not by way of the number's own dtype: a Python float has more digits than float32.
+        Value::Number(number) if dtype.is_float() => number.array("cast", "input", dtype),
+        _ => x.into_array("cast", "input"),
+    };
+    let x = x.map_err(|e| to_py(py, e))?;
     result(py, error::call(py, x.numel(), || cpu::cast(&x, dtype))?, requires_grad)
 }
 

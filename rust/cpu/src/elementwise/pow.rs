@@ -1,6 +1,6 @@
 //! Powers. Of f32 they are computed in vectors of f64, so that the result is rounded once; of f64 in sums of two f64.
 
-use std::f64::consts::LOG2_E;
+use std::f64::consts::{LN_2, LOG2_E};
 
 use ferrograd_array::{Array, DType, Error, Result};
 
@@ -152,7 +152,7 @@ const ARTANH_TAIL: [f64; 7] = [
 /// `2ᵗ` for |t| ≤ ½; to 3e-18.
 const EXP2_LONG: [f64; 12] = [
     1.0,
-    0.693_147_180_559_945_3,
+    LN_2,
     0.240_226_506_959_101_58,
     0.055_504_108_664_821_625,
     0.009_618_129_107_587_25,
