@@ -356,6 +356,31 @@ class backend:
     @staticmethod
     def grad_norm(grads: Any, norm_type: Any) -> Any: ...
     @staticmethod
+    def gru_sequence(
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        b_ih: Any,
+        b_hh: Any,
+        batch_sizes: Any,
+        reverse: Any,
+    ) -> Any: ...
+    @staticmethod
+    def gru_sequence_grad(
+        gy: Any,
+        gh: Any,
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        y: Any,
+        gates: Any,
+        batch_sizes: Any,
+        reverse: Any,
+        needs: Any,
+    ) -> Any: ...
+    @staticmethod
     def gt(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def hardtanh(input: Any, min_val: Any, max_val: Any, out: TensorBase | None = None) -> Any: ...
@@ -437,6 +462,38 @@ class backend:
     @staticmethod
     def logsumexp(x: Any, dim: Any, keepdim: Any) -> Any: ...
     @staticmethod
+    def lstm_sequence(
+        x: Any,
+        h0: Any,
+        c0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        b_ih: Any,
+        b_hh: Any,
+        w_hr: Any,
+        batch_sizes: Any,
+        reverse: Any,
+    ) -> Any: ...
+    @staticmethod
+    def lstm_sequence_grad(
+        gy: Any,
+        gh: Any,
+        gc: Any,
+        x: Any,
+        h0: Any,
+        c0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        w_hr: Any,
+        y: Any,
+        gates: Any,
+        cells: Any,
+        states: Any,
+        batch_sizes: Any,
+        reverse: Any,
+        needs: Any,
+    ) -> Any: ...
+    @staticmethod
     def lt(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def matmul(x: Any, y: Any) -> Any: ...
@@ -498,6 +555,32 @@ class backend:
     def remainder(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def reshape(x: Any, shape: Sequence[int]) -> Any: ...
+    @staticmethod
+    def rnn_sequence(
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        b_ih: Any,
+        b_hh: Any,
+        batch_sizes: Any,
+        reverse: Any,
+        nonlinearity: Any,
+    ) -> Any: ...
+    @staticmethod
+    def rnn_sequence_grad(
+        gy: Any,
+        gh: Any,
+        x: Any,
+        h0: Any,
+        w_ih: Any,
+        w_hh: Any,
+        y: Any,
+        batch_sizes: Any,
+        reverse: Any,
+        nonlinearity: Any,
+        needs: Any,
+    ) -> Any: ...
     @staticmethod
     def round(input: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod

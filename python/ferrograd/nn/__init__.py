@@ -9,6 +9,10 @@ from .conv_transpose import *
 from .dropout import *
 from .embedding import *
 from .instance_norm import *
+from .delay import *
+from .dropout import *
+from .embedding import *
+from .higher_order import *
 from .linear import *
 from .loss import *
 from .module import *
@@ -18,3 +22,5 @@ from .parameter import *
 from .pooling import *
 from .transformer import *
 from .softmax import *
+from .rnn import *
+from .rnn_cell import *

@@ -18,6 +18,7 @@ from .pooling import *
 from .random import *
 from .reduce import *
 from .scan import *
+from .rnn import *
 from .softmax import *
 from .sort import *
 from .special import *

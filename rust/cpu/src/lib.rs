@@ -22,6 +22,7 @@ pub mod peak;
 pub mod pooling;
 pub mod random;
 pub mod reduce;
+pub mod rnn;
 pub mod scan;
 pub mod simd;
 pub mod softmax;

@@ -14,6 +14,7 @@ mod optim;
 mod pooling;
 mod random;
 mod reduce;
+mod rnn;
 mod scan;
 mod softmax;
 mod sort;
@@ -111,6 +112,9 @@ pub mod backend {
     #[pymodule_export]
     use super::reduce::{
         all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
+    };
+    use super::rnn::{
+        gru_sequence, gru_sequence_grad, lstm_sequence, lstm_sequence_grad, rnn_sequence, rnn_sequence_grad,
     };
     #[pymodule_export]
     use super::scan::{cummax, cummin, cumprod, cumsum, linear_scan, logcumsumexp};
