@@ -113,6 +113,7 @@ pub mod backend {
     use super::reduce::{
         all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
     };
+    #[pymodule_export]
     use super::rnn::{
         gru_sequence, gru_sequence_grad, lstm_sequence, lstm_sequence_grad, rnn_sequence, rnn_sequence_grad,
     };
