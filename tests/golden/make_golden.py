@@ -1,6 +1,6 @@
 """Writes the arrays that the tests compare with, computed by PyTorch: `python tests/golden/make_golden.py [NAME…]`.
 
-NAME is a family of layers, `losses`, `optimizers` or `inits`; default: all. Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
+NAME is a family of layers, `losses`, `optimizers`, `inits` or `packed`; default: all. Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from cases import INITS, LOSSES, OPTIMIZERS, STEPS, Loss
 from layers import FAMILIES, Layer, leaves
+from packed import PACKED
 
 HERE = Path(__file__).parent
 
@@ -111,6 +112,37 @@ def init(name: str, args: tuple[Any, ...]) -> dict[str, np.ndarray]:
     return {k: np.array([np.min(v), np.max(v), np.mean(v), np.std(v)], np.float64) for k, v in drawn.items()}
 
 
+def packed(key: str) -> dict[str, np.ndarray]:
+    """A recurrent layer on sequences of unequal lengths: packed, run, padded again."""
+    from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+    torch.manual_seed(zlib.crc32(key.encode()))
+    name, sizes, options, lengths, initial = PACKED[key]
+    module = getattr(torch.nn, name)(*sizes, **options)
+    batch_first = module.batch_first
+    shape = (len(lengths), max(lengths)) if batch_first else (max(lengths), len(lengths))
+    x = torch.randn(*shape, sizes[0], requires_grad=True)
+    layers = module.num_layers * (2 if module.bidirectional else 1)
+    widths = [module.proj_size or sizes[1], sizes[1]][: 2 if name == "LSTM" else 1]
+    hx = [torch.randn(layers, len(lengths), width, requires_grad=True) for width in widths]
+    given = (tuple(hx) if name == "LSTM" else hx[0]) if initial else None
+    is_sorted = lengths == sorted(lengths, reverse=True)
+    sequences = pack_padded_sequence(x, lengths, batch_first=batch_first, enforce_sorted=is_sorted)
+    y, last = module(sequences, given)
+    padded, _ = pad_packed_sequence(y, batch_first=batch_first, total_length=max(lengths) + 1, padding_value=0.5)
+    results = [padded, *leaves(last)]
+    gradients = [torch.randn(r.shape) for r in results]
+    torch.autograd.backward(results, gradients)
+    out = {f"state/{k}": array(v) for k, v in module.state_dict().items()}
+    out |= {"in": array(x), "grad_in": array(x.grad), "data": array(sequences.data), "packed_out": array(y.data)}
+    out |= {k: array(v) for k, v in sequences._asdict().items() if v is not None and k != "data"}
+    for k, s in enumerate(hx if initial else []):
+        out |= {f"hx/{k}": array(s), f"grad_hx/{k}": array(s.grad)}
+    for k, (r, g) in enumerate(zip(results, gradients, strict=True)):
+        out |= {f"out/{k}": array(r), f"g/{k}": array(g)}
+    return out | {f"grad/{k}": array(p.grad) for k, p in module.named_parameters()}
+
+
 def write(name: str, cases: dict[str, dict[str, np.ndarray]]) -> None:
     arrays = {f"{case}/{key}": value for case, values in cases.items() for key, value in values.items()}
     np.savez_compressed(HERE / f"{name}.npz", **arrays)
@@ -128,3 +160,5 @@ if __name__ == "__main__":
         write("optimizers", {key: optimizer(*row) for key, row in OPTIMIZERS.items()})
     if not chosen or "inits" in chosen:
         write("inits", {key: init(*row) for key, row in INITS.items()})
+    if not chosen or "packed" in chosen:
+        write("packed", {key: packed(key) for key in PACKED})
