@@ -5,6 +5,7 @@ Sequences are (T, N, F), (N, T, F) with `batch_first`, or (T, F).
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -160,7 +161,7 @@ class TDNN(Module):
         if any(skipped):
             kept = slice(min(skipped[0], steps), max(steps - skipped[1], 0))
             x = ops.getitem(x, index=(slice(None),) * time + (kept,))
-        gaps = {b - a for a, b in zip(self.context, self.context[1:], strict=False)} or {1}
+        gaps = {b - a for a, b in itertools.pairwise(self.context)} or {1}
         if len(gaps) == 1:
             return _convolve(x, self.weight, self.bias, time, before, after, gaps.pop(), 1)
         padding = [(0, 0)] * len(x.shape)
@@ -190,7 +191,7 @@ def _context(context: Sequence[int] | None, kernel_size: int | None, dilation: i
     steps = tuple(range(-2, 3)) if context is None else tuple(context)
     if not steps or any(not isinstance(c, int) or isinstance(c, bool) for c in steps):
         raise TypeError(f"TDNN: context: expected integers, got {context!r}")
-    if any(b <= a for a, b in zip(steps, steps[1:], strict=False)):
+    if any(b <= a for a, b in itertools.pairwise(steps)):
         raise ValueError(f"TDNN: context: expected rising steps, got {list(steps)}")
     return steps
 
