@@ -20,6 +20,7 @@ from . import optim
 from . import random
 from . import utils
 from . import nn, optim, random
+from . import data, nn, optim, random, utils
 import ferrograd.linalg as linalg  # what stands under the name so far is functions/linalg.py
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,

@@ -11,11 +11,13 @@ from .angles import *
 from .arithmetic import *
 from .comparison import *
 from .diagonals import *
+from .einsum import *
 from .elementary import *
 from .indexing import *
 from .joining import *
 from .linalg import *
 from .norms import *
+from .products import *
 from .reduction import *
 from .repeats import *
 from .sampling import *

@@ -65,3 +65,6 @@ def outer(input: Any, vec2: Any) -> Tensor:
     _need("outer", input, 1, "input")
     _need("outer", vec2, 1, "vec2")
     return ops.matmul(ops.getitem(input, index=(slice(None), None)), ops.getitem(vec2, index=(None,)))  # type: ignore[no-any-return]
+
+
+__all__ = ["bmm", "dot", "matmul", "mm", "mv", "outer"]
