@@ -23,6 +23,7 @@ from .repeats import *
 from .sampling import *
 from .scan import *
 from .sets import *
+from .scattering import *
 from .shape import *
 from .signs import *
 from .sorting import *

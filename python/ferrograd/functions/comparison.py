@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .. import ops
+from .. import _core, ops
+from ..creation import as_tensor
 from ._method import in_place, method
 from .arithmetic import into
 
@@ -122,9 +123,14 @@ def isfinite(input: Any) -> Tensor:
     return ops.isfinite(input)  # type: ignore[no-any-return]
 
 
-def where(condition: Any, input: Any, other: Any, *, out: Any = None) -> Tensor:
-    """Input where the condition holds, else other."""
-    return ops.where(condition, input, other) if out is None else into(out, "where", condition, input, other)  # type: ignore[no-any-return]
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Any = None) -> Any:
+    """Input where the condition holds, else other; of a condition alone, the places where it holds, as `nonzero` has."""
+    if input is None and other is None:
+        places = ops.nonzero(condition)
+        return tuple(ops.getitem(places, index=(slice(None), k)) for k in range(places.shape[1]))
+    if input is None or other is None:
+        raise TypeError("where: expected both input and other with the condition, or neither, got one of them")
+    return ops.where(condition, input, other) if out is None else into(out, "where", condition, input, other)
 
 
 @method("where")
@@ -136,7 +142,11 @@ def _where(self: Any, condition: Any, other: Any) -> Tensor:
 @method()
 def masked_fill(input: Any, mask: Any, value: Any, *, out: Any = None) -> Tensor:
     """`value`, a number or a 0-d tensor, where the mask is set, else the input."""
-    value = ops.cast(value, dtype=input._dtype)
+    if getattr(value, "shape", ()) != ():
+        raise _core.ShapeError(f"masked_fill: value: expected a number or a 0-d tensor, got shape {tuple(value.shape)}")
+    if str(mask.dtype).rpartition(".")[2] != "bool":
+        raise _core.DTypeError(f"masked_fill: mask: expected bool, got {mask.dtype}")
+    value = ops.cast(value, dtype=as_tensor(input)._dtype)
     return ops.where(mask, value, input) if out is None else into(out, "where", mask, value, input)  # type: ignore[no-any-return]
 
 

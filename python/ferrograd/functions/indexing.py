@@ -20,30 +20,25 @@ _ALL = slice(None)
 
 
 @method()
-def gather(input: Any, dim: int, index: Any) -> Tensor:
-    """y[…, i, …] = input[…, index[…, i, …], …] along `dim`, in the shape of `index`."""
+def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Tensor:
+    """y[…, i, …] = input[…, index[…, i, …], …] along `dim`, in the shape of `index`.
+
+    `sparse_grad` is accepted; gradients are dense.
+    """
     return ops.gather(input, index, dim=dim)  # type: ignore[no-any-return]
 
 
 @method()
-def scatter(input: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """A copy of `input` with y[…, index[…, i, …], …] = src[…, i, …] along `dim`; `src` may be a number."""
-    return ops.scatter(input, index, src, dim=dim)  # type: ignore[no-any-return]
-
-
-@method()
-def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
-    """A copy of `input` with y[…, index[…, i, …], …] += src[…, i, …] along `dim`."""
-    return ops.scatter_add(input, index, src, dim=dim)  # type: ignore[no-any-return]
-
-
-@method()
-def index_select(input: Any, dim: int, index: Any) -> Tensor:
+def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = None) -> Tensor:
     """The places `index`, a vector of integers, of dimension `dim`."""
+    dim = axis if dim is None else dim
     if len(index.shape) > 1:
         raise IndexError(f"index_select: index: expected a vector, got shape {tuple(index.shape)}")
     d = normalize_dim("index_select", dim, len(input.shape))
-    return ops.index_get(input, ops.reshape(index, shape=(-1,)), dims=(d,))  # type: ignore[no-any-return]
+    index = ops.reshape(index, shape=(-1,))
+    if not input.shape:
+        return ops.reshape(ops.index_get(ops.reshape(input, shape=(1,)), index, dims=(0,)), shape=())  # type: ignore[no-any-return]
+    return ops.index_get(input, index, dims=(d,))  # type: ignore[no-any-return]
 
 
 @method()
@@ -165,5 +160,5 @@ def roll(
 
 __all__ = [
     "argwhere", "cat", "chunk", "concat", "concatenate", "flip", "gather", "index_select", "masked_select", "nonzero",
-    "roll", "scatter", "scatter_add", "split", "stack", "unbind",
+    "roll", "split", "stack", "unbind",
 ]  # fmt: skip

@@ -19,6 +19,7 @@ from .random import *
 from .reduce import *
 from .scan import *
 from .rnn import *
+from .scattering import *
 from .softmax import *
 from .sort import *
 from .special import *
