@@ -213,8 +213,8 @@ def test_copies() -> None:
 
 
 def test_repr() -> None:
-    assert repr(fg.tensor([1.0, 2.5])) == "tensor([1. , 2.5])"
+    assert repr(fg.tensor([1.0, 2.5])) == "tensor([1.0000, 2.5000])"
     assert repr(fg.tensor([1], dtype="uint8")) == "tensor([1], dtype=ferrograd.uint8)"
     assert repr(fg.ones(1, requires_grad=True)) == "tensor([1.], requires_grad=True)"
-    assert repr(fg.tensor([1.5], dtype=fg.bfloat16)) == "tensor([1.5], dtype=ferrograd.bfloat16)"
+    assert repr(fg.tensor([1.5], dtype=fg.bfloat16)) == "tensor([1.5000], dtype=ferrograd.bfloat16)"
     assert len(repr(fg.zeros(1000, 1000))) < 1000

@@ -19,13 +19,17 @@ from . import nn
 from . import optim
 from . import random
 from . import utils
-from . import nn, optim, random
-from . import data, nn, optim, random, utils
+from . import backends, cuda
 import ferrograd.linalg as linalg  # what stands under the name so far is functions/linalg.py
+from .legacy import (
+    BFloat16Tensor, BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
+)  # fmt: skip
+from .printing import get_printoptions, printoptions, set_printoptions
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
 from .serialization import load, load_metadata, save
 
+Size = tuple  # type: ignore[type-arg]
 bool = bool_

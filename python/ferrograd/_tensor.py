@@ -2,22 +2,31 @@
 
 from __future__ import annotations
 
+import builtins
+from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, _numpy, autograd, functions, ops
-from .dtypes import BY_NAME, CPU, device, dtype, dtype_name
+from . import _core, _numpy, autograd, creation, functions, ops, printing
+from .dtypes import BY_NAME, CPU, device, dtype, dtype_name, layout, preserve_format, strided
+from .functions.shape import memory_order
+from .legacy import LEGACY_NAMES, dtype_of_legacy, legacy_tensor
 
 
 class Tensor(_core.TensorBase):
     """A strided array of one dtype on one device, with its place in the graph of computations.
 
     Its data and its links into the graph are kept by the Rust base class; here are the methods. Make one with
-    `fg.tensor(data)`, `fg.from_numpy(array)`, `fg.zeros(2, 3)`, …
+    `fg.tensor(data)`, `fg.from_numpy(array)`, `fg.zeros(2, 3)`, …; `fg.Tensor(data)` and `fg.Tensor(2, 3)` are of the
+    default dtype.
     """
 
     __slots__ = ()
+
+    def __new__(cls, *args: Any) -> Any:
+        return cls._make(cls, legacy_tensor(creation.get_default_dtype(), args), False)
+
     __hash__ = object.__hash__
 
     # -- what it is ----------------------------------------------------------------------------------------------------
@@ -40,6 +49,33 @@ class Tensor(_core.TensorBase):
         """The number of dimensions."""
         return self.ndim
 
+    ndimension = dim
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of one element."""
+        return self.dtype.itemsize
+
+    def nelement(self) -> int:
+        """The number of elements."""
+        return self.numel()
+
+    @property
+    def layout(self) -> layout:
+        """How the elements are stored: `fg.strided`."""
+        return strided
+
+    #: There is the CPU, and dense memory.
+    is_cpu = True
+    is_cuda = is_mps = is_meta = is_sparse = is_quantized = is_nested = False
+
+    def is_contiguous(self, memory_format: Any = None) -> bool:
+        """Whether the elements lie row-major (or in the given order) in memory, without gaps."""
+        order = None if memory_format is None else memory_order("is_contiguous", self.ndim, memory_format)
+        if order is None:
+            return super().is_contiguous()
+        return ops.permute(self.detach(), dims=order).is_contiguous()  # type: ignore[no-any-return]
+
     @property
     def T(self) -> Tensor:
         """The dimensions in reverse order; a view."""
@@ -51,6 +87,15 @@ class Tensor(_core.TensorBase):
         if self.ndim < 2:
             raise RuntimeError(f"mT: expected at least 2 dimensions, got shape {self.shape}")
         return functions.transpose(self, -2, -1)
+
+    @property
+    def H(self) -> Tensor:
+        """The transpose of a matrix; a view."""
+        if self.ndim not in (0, 2):
+            raise RuntimeError(f"H: expected a matrix, got shape {self.shape}")
+        return functions.t(self)
+
+    mH = mT
 
     def stride(self, dim: int | None = None) -> Any:
         """Steps between neighbours of each dimension, in elements."""
@@ -114,6 +159,14 @@ class Tensor(_core.TensorBase):
     def detach(self) -> Tensor:
         """The same memory, outside any graph."""
         return ops.detach(self)  # type: ignore[no-any-return]
+
+    def detach_(self) -> Tensor:
+        """Takes the tensor out of its graph; returns the tensor itself."""
+        if self._is_view() and self._node is not None:
+            raise RuntimeError("detach_: a view of a recorded tensor stays in the graph; use detach()")
+        self._node = None
+        self.requires_grad = False
+        return self
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Says whether ops on this leaf are recorded; returns the tensor itself."""
@@ -242,54 +295,80 @@ class Tensor(_core.TensorBase):
         return bool((self._readable() == value).any())
 
     def __repr__(self) -> str:
-        text = np.array2string(
-            self._readable(), separator=", ", prefix="tensor(", threshold=1000, edgeitems=3, precision=4
-        )
-        extra = ""
-        if self._dtype not in ("float32", "int64", "bool"):
-            extra += f", dtype={self.dtype!r}"
-        if self._node is not None:
-            extra += f", grad_fn={autograd.graph.target(self._node)!r}"
-        elif self.requires_grad:
-            extra += ", requires_grad=True"
-        return f"tensor({text}{extra})"
+        cls = type(self)
+        prefix = "tensor(" if cls.__module__.startswith("ferrograd.") else f"{cls.__name__}("
+        return printing.text(self, prefix, autograd.graph.target(self._node))
+
+    def __format__(self, format_spec: str) -> str:
+        return format(self.item(), format_spec) if self.ndim == 0 else object.__format__(self, format_spec)
+
+    def __copy__(self) -> Tensor:
+        copy = self._make(type(self), self.detach(), self.requires_grad)
+        if hasattr(self, "__dict__"):
+            copy.__dict__.update(self.__dict__)
+        return copy  # type: ignore[no-any-return]
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         if not self.is_leaf:
             raise RuntimeError("deepcopy: only leaf tensors can be copied; detach() this one first")
-        copy = self._make(type(self), ops.contiguous(self.detach()), self.requires_grad)
+        if id(self) in memo:
+            return memo[id(self)]  # type: ignore[no-any-return]
+        # clone keeps the order of the dimensions in memory.
+        copy = self._make(type(self), ops.clone(self.detach()), self.requires_grad)
         memo[id(self)] = copy
         if self._grad is not None:
-            copy._grad = ops.contiguous(self._grad.detach())
+            copy._grad = ops.clone(self._grad.detach())
+        if hasattr(self, "__dict__"):
+            copy.__dict__.update(deepcopy(self.__dict__, memo))
         return copy  # type: ignore[no-any-return]
 
     def __reduce__(self) -> Any:
         if not self.is_leaf:
             raise RuntimeError("pickle: only leaf tensors can be pickled; detach() this one first")
-        if self._dtype == "bfloat16":
-            return _rebuild, (type(self), self.float()._numpy(), "bfloat16", self.requires_grad)
-        return _rebuild, (type(self), self._numpy().copy(), self._dtype, self.requires_grad)
+        array = self.detach().float()._numpy() if self._dtype == "bfloat16" else self._numpy().copy()
+        return _rebuild, (type(self), array, self._dtype, self.requires_grad), getattr(self, "__dict__", None) or None
+
+    def __reversed__(self) -> Tensor:
+        return functions.flip(self, 0) if self.ndim else self
 
     # -- conversions ---------------------------------------------------------------------------------------------------
 
-    def to(self, *args: Any, dtype: Any = None, device: Any = None, copy: bool = False, **_: Any) -> Tensor:
-        """In another dtype (or on another device): `x.to(fg.float64)`, `x.to('cpu')`, `x.to(other)`."""
-        for a in args:
-            if isinstance(a, Tensor):
-                dtype = a.dtype
-            elif isinstance(a, str) and a not in BY_NAME:
-                _device(a)
-            elif not isinstance(a, (bool, _device)):
-                dtype = a
+    def to(
+        self, *args: Any, dtype: Any = None, device: Any = None, other: Any = None, non_blocking: bool = False,
+        copy: bool = False, memory_format: Any = None,
+    ) -> Tensor:  # fmt: skip
+        """In another dtype, on another device, or in another memory order.
+
+        `x.to(fg.float64)`, `x.to('cpu')`, `x.to('cpu', fg.float64)`, `x.to(other)`, each followed by `non_blocking`
+        (accepted) and `copy` (a copy even where nothing changes), or by name.
+        """
+        rest = list(args)
+        if rest:
+            first = rest.pop(0)
+            if isinstance(first, _core.TensorBase):
+                other = first
+            elif _is_dtype(first):
+                dtype = first
+            else:
+                device = first
+                if rest and not isinstance(rest[0], bool):
+                    dtype = rest.pop(0)
+        if len(rest) > 2 or not all(isinstance(x, (bool, int)) for x in rest):
+            raise TypeError(f"to: expected a dtype, a device or a tensor, then non_blocking and copy, got {args}")
+        copy = bool(rest[1]) if len(rest) == 2 else copy
         if device is not None:
             _device(device)
-        if dtype is None or dtype_name(dtype) == self._dtype:
-            return functions.clone(self) if copy else self
-        return ops.cast(self, dtype=dtype_name(dtype))  # type: ignore[no-any-return]
+        name = self._dtype if dtype is None and other is None else dtype_name(other.dtype if dtype is None else dtype)
+        result = self if name == self._dtype else ops.cast(self, dtype=name)
+        if memory_format is not None and memory_format is not preserve_format:
+            result = functions.contiguous(result, memory_format=memory_format)
+        return functions.clone(result) if copy and result is self else result
 
-    def type(self, dtype: Any) -> Tensor:
-        """In another dtype."""
-        return self.to(dtype)
+    def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
+        """In another dtype; without one, the name of this type: 'ferrograd.FloatTensor'."""
+        if dtype is None:
+            return f"ferrograd.{LEGACY_NAMES[self._dtype]}"
+        return self.to(dtype_of_legacy(dtype))
 
     def astype(self, dtype: Any) -> Tensor:
         """In another dtype; NumPy's name."""
@@ -327,12 +406,72 @@ class Tensor(_core.TensorBase):
         """As bool: what is not 0 is True."""
         return self.to("bool")
 
-    def cpu(self) -> Tensor:
+    def byte(self) -> Tensor:
+        """As uint8."""
+        return self.to("uint8")
+
+    def cpu(self, memory_format: Any = None) -> Tensor:
         """On the CPU."""
-        return self
+        return self.to(memory_format=memory_format)
+
+    def cuda(self, device: Any = None, non_blocking: builtins.bool = False, memory_format: Any = None) -> Tensor:
+        """Raises: there is no GPU here."""
+        raise RuntimeError(
+            "cuda: this build of ferrograd computes on the CPU; ask fg.cuda.is_available() first, or use .to(device)"
+        )
+
+    def get_device(self) -> builtins.int:
+        """The number of the GPU, -1 on the CPU."""
+        return -1
+
+    def pin_memory(self) -> Tensor:
+        """Raises: there is no GPU to copy to."""
+        raise RuntimeError("pin_memory: this build of ferrograd computes on the CPU")
+
+    def is_pinned(self) -> builtins.bool:
+        """Whether the memory is pinned: never."""
+        return False
+
+    def share_memory_(self) -> Tensor:
+        """Raises: the memory of a tensor is its process's own."""
+        raise RuntimeError(
+            "share_memory_: tensors live in their process's own memory; use multiprocessing.shared_memory"
+        )
+
+    # -- tensors like this one -----------------------------------------------------------------------------------------
+
+    def new_tensor(
+        self, data: Any, *, dtype: Any = None, device: Any = None, requires_grad: builtins.bool = False
+    ) -> Tensor:
+        """A copy of `data` in the dtype of this tensor."""
+        return creation.tensor(data, dtype=dtype or self.dtype, device=device, requires_grad=requires_grad)
+
+    def new_zeros(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Zeros in the dtype of this tensor."""
+        return creation.zeros(*size, dtype=dtype or self.dtype, **options)
+
+    def new_ones(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Ones in the dtype of this tensor."""
+        return creation.ones(*size, dtype=dtype or self.dtype, **options)
+
+    def new_empty(self, *size: Any, dtype: Any = None, **options: Any) -> Tensor:
+        """Memory in the dtype of this tensor, its contents arbitrary."""
+        return creation.empty(*size, dtype=dtype or self.dtype, **options)
+
+    def new_full(self, size: Any, fill_value: Any, *, dtype: Any = None, **options: Any) -> Tensor:
+        """`fill_value` in the dtype of this tensor."""
+        return creation.full(size, fill_value, dtype=dtype or self.dtype, **options)
+
+    def new(self, *args: Any) -> Tensor:
+        """As `fg.Tensor(*args)` in the dtype of this tensor."""
+        return legacy_tensor(self.dtype, args)
 
 
 _device = device
+
+
+def _is_dtype(x: Any) -> builtins.bool:
+    return isinstance(x, (dtype, np.dtype)) or (isinstance(x, str) and x in BY_NAME) or isinstance(x, type)
 
 
 def _rebuild(cls: type[Tensor], array: Any, dtype: str, requires_grad: bool) -> Tensor:

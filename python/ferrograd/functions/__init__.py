@@ -18,6 +18,7 @@ from .joining import *
 from .linalg import *
 from .norms import *
 from .products import *
+from .queries import *
 from .reduction import *
 from .repeats import *
 from .sampling import *

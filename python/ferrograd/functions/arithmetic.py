@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, autograd, ops
+from ..dtypes import preserve_format
 from ._method import in_place, method
+from .shape import memory_order
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -132,6 +134,11 @@ for _name, _function, _operator in (
 ):
     method(_operator)(in_place(_name, _function))
 
+for _name, _function in (
+    ("subtract_", sub), ("multiply_", mul), ("divide_", div), ("true_divide_", div),
+):  # fmt: skip
+    in_place(_name, _function)
+
 
 for _name, _function in (
     ("subtract_", sub), ("multiply_", mul), ("divide_", div), ("true_divide_", div),
@@ -225,7 +232,8 @@ def round(input: Any, decimals: int = 0, *, out: Any = None) -> Tensor:
 
 
 for _name, _unary in (
-    ("neg_", neg), ("abs_", abs), ("square_", square), ("sqrt_", sqrt), ("rsqrt_", rsqrt),
+    ("neg_", neg), ("negative_", neg), ("abs_", abs), ("absolute_", abs), ("square_", square),
+    ("sqrt_", sqrt), ("rsqrt_", rsqrt),
     ("reciprocal_", reciprocal), ("sign_", sign), ("floor_", floor), ("ceil_", ceil), ("trunc_", trunc),
     ("round_", round), ("negative_", neg), ("absolute_", abs),
 ):  # fmt: skip
@@ -290,9 +298,12 @@ in_place("addcdiv_", addcdiv)
 
 
 @method()
-def clone(input: Any) -> Tensor:
-    """A copy in memory of its own, part of the graph."""
-    return ops.clone(input)  # type: ignore[no-any-return]
+def clone(input: Any, *, memory_format: Any = None) -> Tensor:
+    """A copy in memory of its own, part of the graph, in the order of dimensions of the input or in the given one."""
+    if memory_format is None or memory_format is preserve_format:
+        return ops.clone(input)  # type: ignore[no-any-return]
+    order = memory_order("clone", len(input.shape), memory_format)
+    return ops.contiguous(input) if order is None else ops.ordered(input, order=order)  # type: ignore[no-any-return]
 
 
 @method("copy_")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
 from ..creation import as_tensor
-from ._method import in_place, method
+from ._method import in_place, in_place_of, method
 from .arithmetic import into
 
 if TYPE_CHECKING:
@@ -103,6 +103,14 @@ def bitwise_not(input: Any, *, out: Any = None) -> Tensor:
 method("__iand__")(in_place("bitwise_and_", bitwise_and))
 method("__ior__")(in_place("bitwise_or_", bitwise_or))
 method("__ixor__")(in_place("bitwise_xor_", bitwise_xor))
+
+in_place("bitwise_not_", bitwise_not)
+for _name, _function in (
+    ("eq_", eq), ("ne_", ne), ("not_equal_", ne), ("lt_", lt), ("less_", lt), ("le_", le), ("less_equal_", le),
+    ("gt_", gt), ("greater_", gt), ("ge_", ge), ("greater_equal_", ge), ("logical_and_", logical_and),
+    ("logical_or_", logical_or), ("logical_xor_", logical_xor), ("logical_not_", logical_not),
+):  # fmt: skip
+    in_place_of(_name, _function)
 
 
 @method()
