@@ -9,7 +9,7 @@ import numpy as np
 from .. import _core, autograd, ops
 from ..dtypes import BY_NAME, dtype_name, memory_format
 from ..dtypes import dtype as _Dtype
-from ._items import advanced_getitem, advanced_setitem, write_advanced
+from ._items import advanced_getitem, advanced_setitem, fitted, write_advanced
 from ._method import method, rebind
 
 if TYPE_CHECKING:
@@ -307,14 +307,19 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     )
     if recorded:
         _core.before_write("setitem", self, True)
-        changed = advanced_setitem(self, items, value) if arrays else ops.setitem(self, value, index=items)
+        if arrays:
+            changed = advanced_setitem(self, items, value)
+        else:
+            if getattr(value, "ndim", 0):
+                value = fitted(value, _core.backend.getitem(self, items).ndim)
+            changed = ops.setitem(self, value, index=items)
         rebind("setitem", self, changed)
     elif arrays:
         write_advanced(self, items, value)
     else:
         place = _core.backend.getitem(self, items)
         _core.before_write("setitem", self, False)
-        _core.backend.copy_(place, value)
+        _core.backend.copy_(place, fitted(value, place.ndim) if getattr(value, "ndim", 0) > place.ndim else value)
 
 
 __all__ = [
