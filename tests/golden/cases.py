@@ -8,19 +8,27 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Loss:
-    """A loss, its arguments, and its target: "float", "unit", "classes" or "shares" (probabilities of classes)."""
+    """A loss, its arguments, and what it is called with: inputs, a target, and what follows it.
+
+    Inputs are of `shape`, `inputs` says their kinds. The target's kind is "classes" or "shares" (probabilities of
+    classes), "labels" (some classes, then -1), "sign" (±1, in `target_shape`), None for no target, or a kind of input:
+    "float", "unit" (between 0 and 1), "positive", "log" (of positive numbers).
+    """
 
     id: str
     name: str
     kwargs: dict[str, Any] = field(default_factory=dict)
     shape: tuple[int, ...] = (4, 3)
-    input: str = "float"
-    target: str = "float"
+    inputs: tuple[str, ...] = ("float",)
+    target: str | None = "float"
+    target_shape: tuple[int, ...] | None = None
+    after: tuple[str, ...] = ()
     weighted: tuple[str, ...] = ()
 
 
 def _losses() -> list[Loss]:
     rows = []
+    two, three = ("float",) * 2, ("float",) * 3
     for reduction in ("mean", "sum", "none"):
         r = {"reduction": reduction}
         rows += [
@@ -28,7 +36,7 @@ def _losses() -> list[Loss]:
             Loss(f"mse-{reduction}", "MSELoss", r),
             Loss(f"huber-{reduction}", "HuberLoss", {**r, "delta": 0.7}),
             Loss(f"smoothl1-{reduction}", "SmoothL1Loss", {**r, "beta": 0.5}),
-            Loss(f"bce-{reduction}", "BCELoss", r, input="unit", target="unit", weighted=("weight",)),
+            Loss(f"bce-{reduction}", "BCELoss", r, inputs=("unit",), target="unit", weighted=("weight",)),
             Loss(f"bcelogits-{reduction}", "BCEWithLogitsLoss", r, target="unit", weighted=("weight", "pos_weight")),
             Loss(f"nll-{reduction}", "NLLLoss", r, target="classes", weighted=("weight",)),
             Loss(f"ce-{reduction}", "CrossEntropyLoss", r, target="classes", weighted=("weight",)),
@@ -41,6 +49,24 @@ def _losses() -> list[Loss]:
                 target="classes",
                 shape=(3, 4, 2),
             ),
+            Loss(f"kldiv-{reduction}", "KLDivLoss", r, inputs=("log",), target="shares"),
+            Loss(f"poisson-{reduction}", "PoissonNLLLoss", {**r, "full": True}, target="positive"),
+            Loss(f"gaussian-{reduction}", "GaussianNLLLoss", {**r, "full": True}, after=("positive",)),
+            Loss(f"cosine-{reduction}", "CosineEmbeddingLoss", {**r, "margin": 0.1}, (4, 3), two, "sign", (4,)),
+            Loss(f"ranking-{reduction}", "MarginRankingLoss", {**r, "margin": 0.3}, (5,), two, "sign", (5,)),
+            Loss(f"hinge-{reduction}", "HingeEmbeddingLoss", {**r, "margin": 0.6}, (3, 2), target="sign"),
+            Loss(f"softmargin-{reduction}", "SoftMarginLoss", r, (3, 2), target="sign"),
+            Loss(f"triplet-{reduction}", "TripletMarginLoss", {**r, "swap": True}, (4, 3), three, None),
+            Loss(f"multimargin-{reduction}", "MultiMarginLoss", {**r, "p": 2}, target="classes", weighted=("weight",)),
+            Loss(f"multilabel-{reduction}", "MultiLabelMarginLoss", r, (3, 4), target="labels"),
+            Loss(
+                f"multilabelsoft-{reduction}",
+                "MultiLabelSoftMarginLoss",
+                r,
+                (3, 2),
+                target="unit",
+                weighted=("weight",),
+            ),
         ]
     return [
         *rows,
@@ -49,6 +75,24 @@ def _losses() -> list[Loss]:
         Loss("ce-1d", "CrossEntropyLoss", {}, (5,), target="classes"),
         Loss("smoothl1-0", "SmoothL1Loss", {"beta": 0.0}),
         Loss("ce-shares-smooth", "CrossEntropyLoss", {"label_smoothing": 0.1}, (2, 4, 3), target="shares"),
+        Loss(
+            "ce-everything",
+            "CrossEntropyLoss",
+            {"label_smoothing": 0.1, "ignore_index": 0},
+            (2, 3, 1, 2, 2),
+            target="classes",
+            weighted=("weight",),
+        ),
+        Loss("kldiv-log", "KLDivLoss", {"reduction": "batchmean", "log_target": True}, inputs=("log",), target="log"),
+        Loss(
+            "poisson-rate", "PoissonNLLLoss", {"log_input": False, "eps": 0.1}, inputs=("positive",), target="positive"
+        ),
+        Loss("cosine-1d", "CosineEmbeddingLoss", {}, (3,), two, "sign", ()),
+        Loss("triplet-1d", "TripletMarginLoss", {"p": 1.0, "margin": 0.5}, (3,), three, None),
+        Loss("triplet-distance", "TripletMarginWithDistanceLoss", {"margin": 2.0}, (2, 3), three, None),
+        Loss("multimargin-1d", "MultiMarginLoss", {"margin": 0.5}, (4,), target="classes"),
+        Loss("multilabel-1d", "MultiLabelMarginLoss", {}, (5,), target="labels"),
+        Loss("hinge-far", "HingeEmbeddingLoss", {}, (2, 3), ("positive",), "sign"),
     ]
 
 

@@ -66,22 +66,37 @@ def layer(case: Layer) -> dict[str, np.ndarray]:
 
 def loss(case: Loss) -> dict[str, np.ndarray]:
     torch.manual_seed(zlib.crc32(case.id.encode()))
-    x = draw(case.input, case.shape).requires_grad_()
     dim = 0 if len(case.shape) == 1 else 1
-    classes = case.shape[dim]
-    if case.target == "classes":
-        target = torch.randint(classes, case.shape[:dim] + case.shape[dim + 1 :])
-    elif case.target == "shares":
-        target = torch.softmax(torch.randn(case.shape), dim)
-    else:
-        target = draw(case.target, case.shape)
+    classes = case.shape[dim] if len(case.shape) > dim else 0
+
+    def operand(kind: str) -> Any:
+        if kind == "classes":
+            return torch.randint(classes, case.shape[:dim] + case.shape[dim + 1 :])
+        if kind == "shares":
+            return torch.softmax(torch.randn(case.shape), dim)
+        if kind == "labels":
+            rows = [torch.cat([torch.randperm(classes)[: k % classes], torch.full((classes,), -1)])[:classes]
+                    for k in range(1, 1 + case.shape[0] if dim else 2)]  # fmt: skip
+            return torch.stack(rows).reshape(case.shape)
+        if kind == "sign":
+            shape = case.shape if case.target_shape is None else case.target_shape
+            return torch.randint(2, shape) * 2.0 - 1.0
+        if kind in ("positive", "log"):
+            positive = torch.rand(case.shape) * 2 + 0.1
+            return positive if kind == "positive" else torch.log_softmax(positive, dim)
+        return draw(kind, case.shape)
+
+    inputs = [operand(kind).requires_grad_() for kind in case.inputs]
+    further = [operand(kind) for kind in ([] if case.target is None else [case.target])]
+    further += [operand(kind) for kind in case.after]
     weights = {name: torch.rand(classes) + 0.5 for name in case.weighted}
-    value = getattr(torch.nn, case.name)(**weights, **case.kwargs)(x, target)
+    value = getattr(torch.nn, case.name)(**weights, **case.kwargs)(*inputs, *further)
     g = torch.randn(value.shape)
     value.backward(g)
     return {
-        "in": array(x), "target": array(target), "out": array(value), "g": array(g), "grad_in": array(x.grad),
-        **{f"weight/{k}": array(v) for k, v in weights.items()},
+        "out": array(value), "g": array(g), **{f"weight/{k}": array(v) for k, v in weights.items()},
+        **{f"in/{k}": array(x) for k, x in enumerate(inputs)}, **{f"further/{k}": array(x) for k, x in enumerate(further)},
+        **{f"grad_in/{k}": array(x.grad) for k, x in enumerate(inputs)},
     }  # fmt: skip
 
 

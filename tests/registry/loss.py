@@ -1,4 +1,4 @@
-"""Fused losses."""
+"""Losses that are ops."""
 
 from __future__ import annotations
 
@@ -87,5 +87,13 @@ ROWS = [
         ],
         scaled=True,
         torch=_torch,
+    ),
+    Row(
+        "binary_cross_entropy",
+        lambda x, t: -t * np.log(x) - (1 - t) * np.log(1 - x),
+        [Sample((Arr(shape, 0.05, 0.95), Arr(shape, 0.0, 1.0))) for shape in ((), (0, 2), (5,), (3, 4))],
+        [Bad((Arr((3,)), "a"), {}, TypeError, "expected a Tensor, an ndarray or a number, got str")],
+        torch=lambda t, x, y: t.nn.functional.binary_cross_entropy(x, y, reduction="none"),
+        rtol=1e-5,
     ),
 ]

@@ -6,6 +6,7 @@ from .attention import *
 from .containers import *
 from .conv import *
 from .conv_transpose import *
+from .distance import *
 from .dropout import *
 from .embedding import *
 from .instance_norm import *
@@ -21,6 +22,7 @@ from .padding import *
 from .parameter import *
 from .pooling import *
 from .transformer import *
+from .ranking_loss import *
 from .softmax import *
 from .rnn import *
 from .rnn_cell import *

@@ -1,4 +1,4 @@
-"""Softmax cross-entropy on class indices, fused."""
+"""Cross-entropies: of softmax with class indices, fused, and of a probability with one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .._core import backend
 from ._op import op
-from .elementwise import add, cast, div, mul, ne, neg, where
+from .elementwise import add, cast, clip, div, log, log1p, mul, ne, neg, sub, where
 from .index import gather
 from .reduce import sum
 from .softmax import log_softmax
@@ -61,3 +61,21 @@ def _(logits, target, weight, *, reduction, ignore_index, label_smoothing):
         return loss
     total = sum(loss, dim=(), keepdim=False)
     return total if reduction == "sum" else div(total, sum(weights, dim=(), keepdim=False))
+
+
+@op
+def binary_cross_entropy(x: Any, target: Any) -> Any:
+    """−t_i log x_i − (1 − t_i) log(1 − x_i) for x in [0, 1]; the logarithms are held above −100."""
+    yes, no = backend.clip(backend.log(x), -100.0), backend.clip(backend.log1p(backend.neg(x)), -100.0)
+    return backend.neg(backend.add(backend.mul(target, yes), backend.mul(backend.sub(1.0, target), no)))
+
+
+@binary_cross_entropy.rule(saves=("x", "target"))
+def _(g, needs, x, target):
+    gx = gt = None
+    if needs[0]:
+        # Held as in PyTorch: a sigmoid that is 0 or 1 in its dtype has slope 0, and 0 times this is 0.
+        gx = mul(g, div(sub(x, target), clip(mul(x, sub(1.0, x)), 1e-12, None)))
+    if needs[1]:
+        gt = mul(g, sub(clip(log1p(neg(x)), -100.0, None), clip(log(x), -100.0, None)))
+    return gx, gt

@@ -6,7 +6,10 @@ compute it in the same pass over memory.
 
 from .activation import *
 from .attention import *
+from .class_loss import *
 from .conv import *
+from .ctc import *
+from .distance import *
 from .dropout import *
 from .embedding import *
 from .linear import *
@@ -14,4 +17,5 @@ from .loss import *
 from .norm import *
 from .padding import *
 from .pooling import *
+from .ranking_loss import *
 from .softmax import *

@@ -1,210 +1,262 @@
-"""Losses."""
+"""Losses that compare an output with a target element by element."""
 
 from __future__ import annotations
 
+import math
 import warnings
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
 from .._check import check_reduction
+from ._reduction import reduced, reduction_of
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
 
-
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
-    "cross_entropy",
+    "gaussian_nll_loss",
     "huber_loss",
+    "kl_div",
     "l1_loss",
     "mse_loss",
-    "nll_loss",
+    "poisson_nll_loss",
     "smooth_l1_loss",
 ]
 
 
-def _reduce(loss: Any, reduction: str) -> Any:
-    if reduction == "mean":
-        return ops.mean(loss, dim=(), keepdim=False)
-    return ops.sum(loss, dim=(), keepdim=False) if reduction == "sum" else loss
-
-
-def _elementwise(op: str, input: Any, target: Any, reduction: str) -> None:
-    check_reduction(op, reduction)
+def _shapes(op: str, input: Any, target: Any, weight: Any = None) -> None:
     if tuple(input.shape) != tuple(target.shape):
         warnings.warn(
             f"{op}: target: expected the shape of the input, {tuple(input.shape)}, got {tuple(target.shape)}; "
             "the two are broadcast, which is seldom what is meant",
             stacklevel=3,
         )
+    if weight is not None and tuple(weight.shape) != tuple(input.shape):
+        raise _core.ShapeError(
+            f"{op}: weight: expected the shape of the input, {tuple(input.shape)}, got {tuple(weight.shape)}"
+        )
 
 
-def _weighted(loss: Any, weight: Any) -> Any:
-    return loss if weight is None else ops.mul(loss, weight)
+def _weighted_mean(loss: Any, weight: Any, reduction: str) -> Any:
+    """Reduced; the mean divides by the sum of the weights."""
+    if weight is None:
+        return reduced(loss, reduction)
+    if reduction != "mean":
+        return reduced(ops.mul(loss, weight), reduction)
+    return ops.div(*(ops.sum(x, dim=(), keepdim=False) for x in (ops.mul(loss, weight), weight)))
 
 
-def l1_loss(input: Any, target: Any, *, weight: Any = None, reduction: str = "mean") -> Tensor:
-    """|x - y|, reduced."""
-    _elementwise("l1_loss", input, target, reduction)
-    return _weighted_mean(ops.abs(ops.sub(input, target)), weight, reduction)
+def l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
+    """weight · |x - y|, reduced."""
+    reduction = reduction_of("l1_loss", reduction, size_average, reduce)
+    _shapes("l1_loss", input, target, weight)
+    return _weighted_mean(ops.abs(ops.sub(input, target)), weight, reduction)  # type: ignore[no-any-return]
 
 
-def mse_loss(input: Any, target: Any, *, weight: Any = None, reduction: str = "mean") -> Tensor:
-    """(x - y)², reduced."""
-    _elementwise("mse_loss", input, target, reduction)
-    difference = ops.sub(input, target)
-    return _weighted_mean(ops.mul(difference, difference), weight, reduction)
+def mse_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    weight: Any = None,
+) -> Tensor:
+    """weight · (x - y)², reduced."""
+    reduction = reduction_of("mse_loss", reduction, size_average, reduce)
+    _shapes("mse_loss", input, target, weight)
+    return _weighted_mean(ops.square(ops.sub(input, target)), weight, reduction)  # type: ignore[no-any-return]
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
-    """(x - y)² / 2 where |x - y| < delta, else delta · (|x - y| - delta / 2); reduced."""
+    """weight · (x - y)² / 2 where |x - y| < delta, else weight · delta · (|x - y| - delta / 2); reduced.
+
+    The mean divides by the number of elements, as in PyTorch, not by the sum of the weights.
+    """
     if delta <= 0:
         raise ValueError(f"huber_loss: delta: expected a number above 0, got {delta}")
-    _elementwise("huber_loss", input, target, reduction)
+    check_reduction("huber_loss", reduction)
+    _shapes("huber_loss", input, target, weight)
     distance = ops.abs(ops.sub(input, target))
-    near = ops.mul(ops.mul(distance, distance), 0.5)
+    near = ops.mul(ops.square(distance), 0.5)
     far = ops.mul(ops.sub(distance, 0.5 * delta), delta)
-    return _weighted_mean(ops.where(ops.lt(distance, delta), near, far), weight, reduction)
+    loss = ops.where(ops.lt(distance, delta), near, far)
+    return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
 
 
-def smooth_l1_loss(input: Any, target: Any, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+def smooth_l1_loss(
+    input: Any,
+    target: Any,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    beta: float = 1.0,
+) -> Tensor:
     """(x - y)² / (2 beta) where |x - y| < beta, else |x - y| - beta / 2; reduced."""
     if beta < 0:
         raise ValueError(f"smooth_l1_loss: beta: expected a number of at least 0, got {beta}")
-    if beta == 0:
-        return l1_loss(input, target, reduction=reduction)
-    _elementwise("smooth_l1_loss", input, target, reduction)
+    reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
+    _shapes("smooth_l1_loss", input, target)
     distance = ops.abs(ops.sub(input, target))
-    near = ops.mul(ops.mul(distance, distance), 0.5 / beta)
-    return _reduce(ops.where(ops.lt(distance, beta), near, ops.sub(distance, 0.5 * beta)), reduction)  # type: ignore[no-any-return]
+    if beta > 0:
+        near = ops.mul(ops.square(distance), 0.5 / beta)
+        distance = ops.where(ops.lt(distance, beta), near, ops.sub(distance, 0.5 * beta))
+    return reduced(distance, reduction)  # type: ignore[no-any-return]
 
 
-def _weighted_mean(loss: Any, weight: Any, reduction: str) -> Tensor:
-    if weight is None or reduction != "mean":
-        return _reduce(_weighted(loss, weight), reduction)  # type: ignore[no-any-return]
-    total = ops.sum(ops.mul(loss, weight), dim=(), keepdim=False)
-    return ops.div(total, ops.sum(ops.expand(weight, shape=loss.shape), dim=(), keepdim=False))  # type: ignore[no-any-return]
-
-
-def binary_cross_entropy(input: Any, target: Any, weight: Any = None, *, reduction: str = "mean") -> Tensor:
-    """-weight · (y log x + (1 - y) log(1 - x)) for x in [0, 1]; the logarithms are held above -100."""
-    check_reduction("binary_cross_entropy", reduction)
+def _same_shape(op: str, input: Any, target: Any) -> None:
     if tuple(input.shape) != tuple(target.shape):
         raise ValueError(
-            f"binary_cross_entropy: target: expected the shape of the input, {tuple(input.shape)}, "
-            f"got {tuple(target.shape)}"
+            f"{op}: target: expected the shape of the input, {tuple(input.shape)}, got {tuple(target.shape)}"
         )
-    lowest = _core.backend.amin(input, (), False).item() if ops.detach(input).numel() else 0.0
-    highest = _core.backend.amax(input, (), False).item() if ops.detach(input).numel() else 0.0
+
+
+def _unit(op: str, name: str, x: Any, hint: str = "") -> None:
+    x = ops.detach(x)
+    ends = [extreme(x, (), False).item() for extreme in (_core.backend.amin, _core.backend.amax) if x.numel()]
+    lowest, highest = ends or (0.0, 1.0)
     if not (lowest >= 0 and highest <= 1):
-        raise RuntimeError(
-            f"binary_cross_entropy: input: expected all elements between 0 and 1, got {lowest} to {highest}; "
-            "use binary_cross_entropy_with_logits for numbers before the sigmoid"
-        )
-    yes = ops.mul(target, ops.clip(ops.log(input), -100.0, None))
-    no = ops.mul(ops.sub(1.0, target), ops.clip(ops.log1p(ops.neg(input)), -100.0, None))
-    return _reduce(_weighted(ops.neg(ops.add(yes, no)), weight), reduction)  # type: ignore[no-any-return]
+        raise RuntimeError(f"{op}: {name}: expected all elements between 0 and 1, got {lowest} to {highest}{hint}")
+
+
+def binary_cross_entropy(
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-weight · (y log x + (1 - y) log(1 - x)) for x in [0, 1]; the logarithms are held above -100; reduced."""
+    op = "binary_cross_entropy"
+    reduction = reduction_of(op, reduction, size_average, reduce)
+    _same_shape(op, input, target)
+    _unit(op, "input", input, "; use binary_cross_entropy_with_logits for numbers before the sigmoid")
+    _unit(op, "target", target)
+    loss = ops.binary_cross_entropy(input, target)
+    return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
 
 
 def binary_cross_entropy_with_logits(
-    input: Any, target: Any, weight: Any = None, *, reduction: str = "mean", pos_weight: Any = None
+    input: Any,
+    target: Any,
+    weight: Any = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Any = None,
 ) -> Tensor:
-    """-weight · (pos_weight · y log σ(x) + (1 - y) log(1 - σ(x))), σ the sigmoid.
+    """-weight · (pos_weight · y log σ(x) + (1 - y) log(1 - σ(x))), σ the sigmoid; reduced.
 
     Computed as (1 - y) x + (1 + (pos_weight - 1) y) · log(1 + e⁻ˣ), which does not overflow.
     """
-    check_reduction("binary_cross_entropy_with_logits", reduction)
-    if tuple(input.shape) != tuple(target.shape):
-        raise ValueError(
-            f"binary_cross_entropy_with_logits: target: expected the shape of the input, {tuple(input.shape)}, "
-            f"got {tuple(target.shape)}"
-        )
+    op = "binary_cross_entropy_with_logits"
+    reduction = reduction_of(op, reduction, size_average, reduce)
+    _same_shape(op, input, target)
     soft = ops.softplus(ops.neg(input), beta=1.0, threshold=float("inf"))
     if pos_weight is not None:
         soft = ops.mul(ops.add(ops.mul(ops.sub(pos_weight, 1.0), target), 1.0), soft)
     loss = ops.add(ops.mul(ops.sub(1.0, target), input), soft)
-    return _reduce(_weighted(loss, weight), reduction)  # type: ignore[no-any-return]
+    return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
 
 
-def nll_loss(
-    input: Any, target: Any, weight: Any = None, *, ignore_index: int = -100, reduction: str = "mean"
-) -> Tensor:
-    """-weight[y] · x[y] for log-probabilities x (N, C, *) or (C,) and class indices y (N, *) or (); reduced."""
-    check_reduction("nll_loss", reduction)
-    dim = 0 if len(input.shape) == 1 else 1
-    expected = tuple(input.shape[:dim]) + tuple(input.shape[dim + 1 :])
-    if len(input.shape) == 0 or tuple(target.shape) != expected:
-        raise _core.ShapeError(
-            f"nll_loss: target: expected shape {expected} for an input of shape {tuple(input.shape)}, "
-            f"got {tuple(target.shape)}"
-        )
-    counts = ops.ne(target, ignore_index)
-    chosen = ops.where(counts, target, 0)
-    index = ops.getitem(chosen, index=(slice(None),) * dim + (None,))
-    loss = ops.neg(ops.reshape(ops.gather(input, index, dim=dim), shape=expected))
-    ones = ops.cast(counts, dtype=loss._dtype)
-    share = ones if weight is None else ops.mul(ones, ops.reshape(_of_class(weight, chosen), shape=expected))
-    # Not a product: an ignored element may be infinite.
-    loss = ops.where(counts, ops.mul(loss, share), 0.0)
-    if reduction != "mean":
-        return _reduce(loss, reduction)  # type: ignore[no-any-return]
-    total, divisor = (ops.sum(x, dim=(), keepdim=False) for x in (loss, share))
-    return ops.div(total, divisor)  # type: ignore[no-any-return]
-
-
-def _of_class(weight: Any, classes: Any) -> Any:
-    return ops.gather(weight, ops.reshape(classes, shape=(-1,)), dim=0)
-
-
-def cross_entropy(
+def kl_div(
     input: Any,
     target: Any,
-    weight: Any = None,
-    *,
-    ignore_index: int = -100,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
     reduction: str = "mean",
-    label_smoothing: float = 0.0,
+    log_target: bool = False,
 ) -> Tensor:
-    """-weight[y] · log softmax(x)[y] for logits x (N, C, *) or (C,); reduced.
+    """y · (log y - x) for log-probabilities x and probabilities y (their logarithms with `log_target`); reduced.
 
-    The target holds class indices (N, *) or (), or, in floating point, class probabilities of the shape of x.
+    'batchmean' divides the sum by the size of the first dimension: the mean divergence of a batch of distributions.
     """
-    check_reduction("cross_entropy", reduction)
-    if not 0.0 <= label_smoothing <= 1.0:
-        raise ValueError(f"cross_entropy: label_smoothing: expected a number between 0 and 1, got {label_smoothing}")
-    if _is_float(target):
-        return _soft_cross_entropy(input, target, weight, reduction, label_smoothing)  # type: ignore[no-any-return]
-    return ops.cross_entropy(  # type: ignore[no-any-return]
-        input,
-        target,
-        weight,
-        reduction=reduction,
-        ignore_index=ignore_index,
-        label_smoothing=label_smoothing,
-    )
-
-
-def _is_float(x: Any) -> bool:
-    return bool(x._dtype.startswith("float") if isinstance(x, _core.TensorBase) else x.dtype.kind == "f")
-
-
-def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:
-    """-Σ_c weight_c · y_c · log softmax(x)_c; the mean is over the samples."""
-    shape = tuple(input.shape)
-    if tuple(target.shape) != shape:
-        raise _core.ShapeError(
-            f"cross_entropy: target: expected class probabilities of the input's shape {shape}, got "
-            f"{tuple(target.shape)} (class indices are integers)"
+    of_batch = reduction == "batchmean"
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "kl_div: reduction: 'mean' divides by the number of elements; 'batchmean' divides by the batch's size, as the "
+            "divergence is defined",
+            stacklevel=2,
         )
-    dim = 0 if len(shape) == 1 else 1
-    if label_smoothing:
-        target = ops.add(ops.mul(target, 1.0 - label_smoothing), label_smoothing / shape[dim])
-    share = ops.mul(target, ops.log_softmax(input, dim=dim))
-    if weight is not None:
-        share = ops.mul(share, ops.reshape(weight, shape=(-1,) + (1,) * (len(shape) - dim - 1)))
-    loss = ops.neg(ops.sum(share, dim=(dim,), keepdim=False))
-    if reduction != "mean":
-        return _reduce(loss, reduction)
-    samples = max(loss.numel(), 1)
-    return ops.div(ops.sum(loss, dim=(), keepdim=False), float(samples))
+    reduction = "sum" if of_batch else reduction_of("kl_div", reduction, size_average, reduce)
+    if log_target:
+        loss = ops.mul(ops.exp(target), ops.sub(target, input))
+    else:
+        # 0 log 0 is 0.
+        safe = ops.where(ops.eq(target, 0.0), 1.0, target)
+        loss = ops.sub(ops.mul(target, ops.log(safe)), ops.mul(target, input))
+    result = reduced(loss, reduction)
+    if of_batch and len(input.shape):
+        return ops.div(result, float(input.shape[0]))  # type: ignore[no-any-return]
+    return result  # type: ignore[no-any-return]
+
+
+def poisson_nll_loss(
+    input: Any,
+    target: Any,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """eˣ - y x for the logarithm x of a Poisson rate and a count y; x - y log(x + eps) for the rate itself; reduced.
+
+    With `full`, Stirling's y log y - y + log(2π y) / 2 is added where y > 1.
+    """
+    reduction = reduction_of("poisson_nll_loss", reduction, size_average, reduce)
+    if log_input:
+        loss = ops.sub(ops.exp(input), ops.mul(target, input))
+    else:
+        loss = ops.sub(input, ops.mul(target, ops.log(ops.add(input, eps))))
+    if full:
+        many = ops.gt(target, 1.0)
+        y = ops.where(many, target, 1.0)
+        log_y = ops.log(y)
+        stirling = ops.add(ops.sub(ops.mul(y, log_y), y), ops.mul(ops.add(log_y, math.log(2 * math.pi)), 0.5))
+        loss = ops.add(loss, ops.where(many, stirling, 0.0))
+    return reduced(loss, reduction)  # type: ignore[no-any-return]
+
+
+def gaussian_nll_loss(
+    input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
+) -> Tensor:
+    """(log v + (x - y)² / v) / 2 for means x and variances v, held above eps; reduced.
+
+    `full` adds log(2π) / 2. `var` is a number, or has the shape of x, or that with the last dimension left out, or with
+    one dimension of size 1. Its gradient is that of a variance above eps, as in PyTorch.
+    """
+    check_reduction("gaussian_nll_loss", reduction)
+    shape = tuple(input.shape)
+    if isinstance(var, (int, float)):
+        lowest = float(var)
+        var = ops.expand(_core.backend.full((), var, ops.detach(input)._dtype), shape=shape)
+    else:
+        lowest = _core.backend.amin(ops.detach(var), (), False).item() if ops.detach(var).numel() else 0.0
+        of_var = tuple(var.shape)
+        if of_var == shape[:-1] and shape:
+            var = ops.reshape(var, shape=(*of_var, 1))
+        elif of_var != shape and not (
+            len(of_var) == len(shape) and [v for v, n in zip(of_var, shape, strict=True) if v != n] == [1]
+        ):
+            raise ValueError(
+                f"gaussian_nll_loss: var: expected the input's shape {shape}, that without its last dimension, or with one "
+                f"dimension of 1, got {of_var}"
+            )
+    if lowest < 0:
+        raise ValueError(f"gaussian_nll_loss: var: expected no number below 0, got {lowest}")
+    var = ops.add(var, ops.detach(ops.sub(ops.clip(var, float(eps), None), var)))
+    loss = ops.mul(ops.add(ops.log(var), ops.div(ops.square(ops.sub(input, target)), var)), 0.5)
+    if full:
+        loss = ops.add(loss, 0.5 * math.log(2 * math.pi))
+    return reduced(loss, reduction)  # type: ignore[no-any-return]
