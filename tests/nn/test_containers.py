@@ -200,3 +200,80 @@ def test_hooks_and_other_formulas_are_not_fused():
     patched = nn.ReLU()
     patched.forward = lambda x: x * 0.0 + 5.0
     assert nn.Sequential(spy, patched)(x).tolist() == [[5.0, 5.0]]
+
+
+def test_sequential_arithmetic():
+    a, b = nn.Linear(2, 2), nn.ReLU()
+    both = nn.Sequential(a) + nn.Sequential(b)
+    assert list(both) == [a, b]
+    assert list(both * 2) == list(2 * both) == [a, b, a, b]
+    grown = nn.Sequential(a)
+    grown += nn.Sequential(b)
+    assert list(grown) == [a, b]
+    grown *= 2
+    assert list(grown.state_dict()) == ["0.weight", "0.bias", "2.weight", "2.bias"]
+    assert list(grown.pop(slice(1, 3))) == [b, a]
+    assert list(grown) == [a, b]
+    with pytest.raises(TypeError, match="unsupported operand type"):
+        both + a
+    with pytest.raises(TypeError, match=r"unsupported operand types for \*: 'Sequential' and 'float'"):
+        both * 2.0
+    with pytest.raises(ValueError, match="expected a positive number to multiply by, got 0"):
+        both * 0
+    with pytest.raises(IndexError, match="insert: index 3 is out of range for 2 modules"):
+        both.insert(3, a)
+    assert "0" not in dir(both)
+
+
+def test_parameter_list_changes():
+    terms = nn.ParameterList([fg.zeros(1), fg.ones(2)])
+    terms += [fg.ones(3)]
+    assert [p.shape for p in terms] == [(1,), (2,), (3,)]
+    assert terms.pop(0).shape == (1,)
+    assert list(terms.state_dict()) == ["0", "1"]
+    assert terms[-1].shape == (3,)
+    with pytest.raises(TypeError, match="extend: values: expected an iterable of parameters, got Tensor"):
+        terms.extend(fg.ones(2))
+
+
+def test_parameter_dict():
+    class Model(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.terms = nn.ParameterDict({"left": fg.ones(2), "right": nn.Parameter(fg.zeros(2))})
+
+        def forward(self, x, choice):
+            return self.terms[choice] * x
+
+    model = Model()
+    assert list(model.state_dict()) == ["terms.left", "terms.right"]
+    model(fg.ones(2), "left").sum().backward()
+    assert model.terms.left.grad.tolist() == [1.0, 1.0]
+    terms = model.terms
+    assert list(terms) == list(terms.keys()) == ["left", "right"]
+    assert list(reversed(terms)) == ["right", "left"]
+    assert len(terms) == 2
+    assert "left" in terms
+    assert "up" not in terms
+    assert terms.get("up") is None
+    assert terms.setdefault("up", fg.ones(1)) is terms["up"]
+    assert isinstance(terms["up"], nn.Parameter)
+    terms["note"] = "words"
+    assert repr(terms).splitlines()[-2:] == ["  (note): Object of type: str", ")"]
+    assert terms.pop("note") == "words"
+    assert [k for k, _ in (terms | {"down": fg.ones(1)}).items()] == ["left", "right", "up", "down"]
+    assert terms.copy()["left"] is terms["left"]
+    assert terms.popitem()[0] == "up"
+    terms |= [("left", fg.zeros(1))]
+    assert terms["left"].shape == (1,)
+    assert list(terms.fromkeys(["a"], 1.0).values()) == [1.0]
+    terms.clear()
+    assert list(model.parameters()) == []
+    with pytest.raises(KeyError, match="left"):
+        terms["left"]
+    with pytest.raises(TypeError, match="expected a string as key, got int"):
+        terms[0] = fg.ones(1)
+    with pytest.raises(TypeError, match="update: parameters: expected a mapping or pairs, got int"):
+        terms.update(3)
+    with pytest.raises(NotImplementedError, match="a dict of parameters cannot be called"):
+        terms()

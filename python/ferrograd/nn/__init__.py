@@ -9,6 +9,7 @@ from .conv_transpose import *
 from .distance import *
 from .dropout import *
 from .embedding import *
+from .fold import *
 from .instance_norm import *
 from .delay import *
 from .dropout import *
@@ -20,9 +21,11 @@ from .module import *
 from .norm import *
 from .padding import *
 from .parameter import *
+from .parameter_containers import *
 from .pooling import *
 from .transformer import *
 from .ranking_loss import *
 from .softmax import *
 from .rnn import *
 from .rnn_cell import *
+from .upsampling import *

@@ -1,4 +1,4 @@
-"""Modules that hold modules (or parameters) in order or by name."""
+"""Modules that hold modules in order or by name."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 from .module import Module
-from .parameter import Parameter
 
-__all__ = ["ModuleDict", "ModuleList", "ParameterList", "Sequential"]
+__all__ = ["ModuleDict", "ModuleList", "Sequential"]
 
 
 S = TypeVar("S", bound="_Ordered")
@@ -67,11 +66,14 @@ class _Ordered(Module):
         self._renumber(modules)
         return self
 
-    def pop(self, index: int = -1) -> Any:
-        """Takes a module out and returns it."""
-        module = self._modules[self._key(index)]
-        del self[index]
-        return module
+    def pop(self, key: int | slice = -1) -> Any:
+        """Takes a module, or a slice of them, out and returns it."""
+        taken = self[key]
+        del self[key]
+        return taken
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
 
 
 class Sequential(_Ordered):
@@ -110,6 +112,39 @@ class Sequential(_Ordered):
         if isinstance(index, slice):
             return type(self)(dict(list(self._modules.items())[index]))
         return self._modules[self._key(index)]
+
+    def insert(self, index: int, module: Module) -> Sequential:
+        """Puts a module before the one at `index`."""
+        if not -len(self) <= operator.index(index) <= len(self):
+            raise IndexError(f"Sequential: insert: index {index} is out of range for {len(self)} modules")
+        return super().insert(index, module)
+
+    def __add__(self, other: Any) -> Sequential:
+        if not isinstance(other, Sequential):
+            return NotImplemented
+        return Sequential(*self, *other)
+
+    def __iadd__(self, other: Any) -> Any:
+        return self.extend(other) if isinstance(other, Sequential) else NotImplemented
+
+    def __mul__(self, times: Any) -> Sequential:
+        return Sequential(*(module for _ in range(_times(times)) for module in self))
+
+    __rmul__ = __mul__
+
+    def __imul__(self, times: Any) -> Any:
+        modules = list(self)
+        for _ in range(_times(times) - 1):
+            self.extend(modules)
+        return self
+
+
+def _times(given: Any) -> int:
+    if not isinstance(given, int):
+        raise TypeError(f"unsupported operand types for *: 'Sequential' and '{type(given).__name__}'")
+    if given < 1:
+        raise ValueError(f"Sequential: expected a positive number to multiply by, got {given}")
+    return given
 
 
 def _unhooked(module: Any) -> bool:
@@ -214,53 +249,3 @@ class ModuleDict(Module):
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         """A dict computes nothing."""
         raise NotImplementedError("ModuleDict: forward: a dict of modules cannot be called; call its modules")
-
-
-class ParameterList(Module):
-    """A list of parameters that the module around it sees."""
-
-    def __init__(self, values: Iterable[Any] | None = None) -> None:
-        super().__init__()
-        if values is not None:
-            self.extend(values)
-
-    def __len__(self) -> int:
-        return len(self._parameters)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(list(self._parameters.values()))
-
-    def __getitem__(self, index: Any) -> Any:
-        values = list(self._parameters.values())
-        if isinstance(index, slice):
-            return type(self)(values[index])
-        n = len(values)
-        if not -n <= operator.index(index) < n:
-            raise IndexError(f"ParameterList: index {index} is out of range for {n} parameters")
-        return values[index]
-
-    def __setitem__(self, index: int, value: Any) -> None:
-        self[index]  # raises where there is none
-        self._parameters[str(operator.index(index) % len(self))] = _as_parameter(value)
-
-    def append(self, value: Any) -> ParameterList:
-        """Adds a parameter (a Tensor becomes one) at the end."""
-        self.register_parameter(str(len(self)), _as_parameter(value))
-        return self
-
-    def extend(self, values: Iterable[Any]) -> ParameterList:
-        """Adds parameters at the end."""
-        for value in list(values):
-            self.append(value)
-        return self
-
-    def _child_reprs(self) -> list[str]:
-        return [f"({k}): Parameter containing: [{p._dtype} of size {tuple(p.shape)}]" for k, p in enumerate(self)]
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """A list computes nothing."""
-        raise NotImplementedError("ParameterList: forward: a list of parameters cannot be called")
-
-
-def _as_parameter(value: Any) -> Parameter:
-    return value if isinstance(value, Parameter) else Parameter(value)

@@ -8,7 +8,7 @@ from . import functional as F
 from ._check import check_probability
 from .module import Module
 
-__all__ = ["Dropout", "Dropout1d", "Dropout2d", "Dropout3d"]
+__all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
 class _Dropout(Module):
@@ -56,3 +56,19 @@ class Dropout3d(_Dropout):
     def forward(self, input: Any) -> Any:
         """The input with channels dropped, while training."""
         return F.dropout3d(input, self.p, self.training, self.inplace)
+
+
+class AlphaDropout(_Dropout):
+    """While training, elements become SELU's limit with probability p; mean 0 and variance 1 are kept (arXiv:1706.02515)."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with elements dropped, while training."""
+        return F.alpha_dropout(input, self.p, self.training, self.inplace)
+
+
+class FeatureAlphaDropout(_Dropout):
+    """As AlphaDropout, for whole channels of (N, C, *)."""
+
+    def forward(self, input: Any) -> Any:
+        """The input with channels dropped, while training."""
+        return F.feature_alpha_dropout(input, self.p, self.training, self.inplace)

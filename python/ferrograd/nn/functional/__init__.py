@@ -12,6 +12,10 @@ from .ctc import *
 from .distance import *
 from .dropout import *
 from .embedding import *
+from .embedding_bag import *
+from .fold import *
+from .grid import *
+from .interpolate import *
 from .linear import *
 from .loss import *
 from .norm import *

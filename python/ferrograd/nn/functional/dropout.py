@@ -12,7 +12,7 @@ from ._inplace import over
 if TYPE_CHECKING:
     from ..._tensor import Tensor
 
-__all__ = ["dropout", "dropout1d", "dropout2d", "dropout3d"]
+__all__ = ["alpha_dropout", "dropout", "dropout1d", "dropout2d", "dropout3d", "feature_alpha_dropout"]
 
 
 def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
@@ -51,3 +51,41 @@ def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool
         return ops.mul(x, ops.dropout(ones, random.default_generator.state, p=float(p))[0])
 
     return over(f"{op}_", input, inplace, drop)  # type: ignore[no-any-return]
+
+
+def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """While training, each element the limit of SELU, -1.7581, with probability p; then scaled and shifted.
+
+    So that mean 0 and variance 1 are kept: a · x + b with a = ((1 - p)(1 + p · 1.7581²))^(-1/2), b = a · p · 1.7581
+    (arXiv:1706.02515).
+    """
+    return _alpha_dropout("alpha_dropout", input, p, training, inplace, False)
+
+
+def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
+    """As `alpha_dropout`, for whole channels of (N, C, *)."""
+    return _alpha_dropout("feature_alpha_dropout", input, p, training, inplace, True)
+
+
+_SELU_LIMIT = 1.7580993408473766
+
+
+def _alpha_dropout(op: str, input: Any, p: float, training: bool, inplace: bool, channels: bool) -> Tensor:
+    check_probability(op, p)
+    shape = tuple(input.shape)
+    if channels and len(shape) < 2:
+        raise _core.ShapeError(f"{op}: input: expected at least 2 dimensions (N, C, *), got shape {shape}")
+    if not training or p == 0.0:
+        return input  # type: ignore[no-any-return]
+
+    def drop(x: Any) -> Any:
+        if p == 1.0:
+            return ops.mul(x, 0.0)
+        of_mask = (*shape[:2], *(1,) * (len(shape) - 2)) if channels else shape
+        ones = _core.backend.full(of_mask, 1, ops.detach(x)._dtype)
+        kept = ops.dropout(ones, random.default_generator.state, p=float(p))[1]
+        scale = ((1 - p) * (1 + p * _SELU_LIMIT**2)) ** -0.5
+        shift = scale * p * _SELU_LIMIT
+        return ops.where(kept, ops.add(ops.mul(x, scale), shift), shift - scale * _SELU_LIMIT)
+
+    return over(f"{op}_", input, inplace, drop, True)  # type: ignore[no-any-return]

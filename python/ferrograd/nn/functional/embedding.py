@@ -39,8 +39,11 @@ def embedding(
     max_norm: float | None = None,
     norm_type: float = 2.0,
     scale_grad_by_freq: bool = False,
+    sparse: bool = False,
 ) -> Tensor:
     """weight[input]: indices (*) and weight (V, D) give (*, D); arguments as of `nn.Embedding`."""
+    if sparse:
+        raise NotImplementedError("embedding: sparse: gradients are dense; pass sparse=False")
     padding_idx = check_padding_idx("embedding", padding_idx, weight.shape[0])
     if max_norm is not None:
         _renormalize(weight, input, float(max_norm), float(norm_type))
