@@ -92,7 +92,8 @@ def test_orthogonal(shape):
 @pytest.mark.parametrize(("name", "param", "gain"), [
     ("linear", None, 1.0), ("conv2d", None, 1.0), ("sigmoid", None, 1.0), ("tanh", None, 5 / 3),
     ("relu", None, math.sqrt(2)), ("leaky_relu", None, math.sqrt(2 / 1.0001)), ("leaky_relu", 1, 1.0),
-    ("selu", None, 0.75),
+    ("selu", None, 0.75), ("conv1d", None, 1.0), ("conv3d", None, 1.0), ("conv_transpose1d", None, 1.0),
+    ("conv_transpose2d", None, 1.0), ("conv_transpose3d", None, 1.0),
 ])  # fmt: skip
 def test_gain(name, param, gain):
     assert init.calculate_gain(name, param) == pytest.approx(gain)
@@ -107,7 +108,47 @@ def test_gain(name, param, gain):
     (lambda: init.orthogonal_(fg.empty(3)), "orthogonal_: tensor: expected at least 2 dimensions"),
     (lambda: init.trunc_normal_(fg.empty(3), a=1.0, b=0.0), r"b: expected a number above a \(1.0\), got 0.0"),
     (lambda: init.trunc_normal_(fg.empty(3), mean=100.0), "within six deviations"),
+    (lambda: init.dirac_(fg.empty(3, 3)), "dirac_: tensor: expected 3 to 5 dimensions"),
+    (lambda: init.dirac_(fg.empty(3, 3, 3), 2), "dirac_: groups: expected a divisor of 3 output channels, got 2"),
+    (lambda: init.sparse_(fg.empty(3), 0.5), "sparse_: tensor: expected 2 dimensions"),
+    (lambda: init.sparse_(fg.empty(3, 3), 1.5), "sparse_: sparsity: expected a share between 0 and 1, got 1.5"),
 ])  # fmt: skip
 def test_wrong_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+@pytest.mark.parametrize(("conv", "groups"), [(nn.Conv1d, 1), (nn.Conv2d, 2), (nn.Conv3d, 1)])
+def test_dirac_is_the_identity_of_a_convolution(conv, groups):
+    layer = conv(4, 4, 3, padding="same", groups=groups, bias=False)
+    assert init.dirac_(layer.weight, groups) is layer.weight
+    spatial = layer.weight.ndim - 2
+    x = np.random.default_rng(0).standard_normal((2, 4, *[5] * spatial)).astype(np.float32)
+    np.testing.assert_array_equal(layer(x).detach().numpy(), x)
+
+
+def test_sparse():
+    fg.manual_seed(0)
+    w = init.sparse_(fg.empty(50, 40), 0.31, std=0.5).numpy()
+    assert ((w == 0).sum(0) == 16).all()
+    assert len({tuple(np.nonzero(column)[0]) for column in w.T}) > 30, "other places in each column"
+    assert abs(w[w != 0].std() - 0.5) < 5 * 0.5 / math.sqrt(2 * 34 * 40)
+
+
+def test_former_names_warn():
+    with pytest.warns(FutureWarning, match="init.xavier_uniform is deprecated; use init.xavier_uniform_"):
+        assert init.xavier_uniform(fg.empty(2, 2)).shape == (2, 2)
+    with pytest.warns(FutureWarning, match="init.sparse is deprecated"):
+        init.sparse(fg.empty(2, 2), 0.5)
+
+
+@pytest.mark.parametrize(("make", "std"), [
+    (lambda: nn.ConvTranspose2d(8, 16, 3), 1 / math.sqrt(3 * 16 * 9)), (lambda: nn.Bilinear(25, 8, 4), 0.2 / math.sqrt(3)),
+    (lambda: nn.EmbeddingBag(50, 20), 1.0), (lambda: nn.Conv3d(4, 8, 2), 1 / math.sqrt(3 * 4 * 8)),
+    (lambda: nn.Linear(100, 30), 1 / math.sqrt(3 * 100)),
+])  # fmt: skip
+def test_weights_of_layers_start_with_the_deviation_of_their_formula(make, std):
+    fg.manual_seed(1)
+    w = make().weight.detach().numpy()
+    assert abs(w.std() - std) < 5 * std / math.sqrt(w.size)
+    assert abs(w.mean()) < 5 * std / math.sqrt(w.size)

@@ -363,9 +363,7 @@ def test_full_backward_hook_without_an_input_gradient():
 
 
 def test_repr():
-    assert repr(Net()) == (
-        "Net(\n  (first): Scale()\n  (inner): ModuleList(\n    (0): Scale()\n    (1): Scale()\n  )\n)"
-    )
+    assert repr(Net()) == ("Net(\n  (first): Scale()\n  (inner): ModuleList(\n    (0-1): 2 x Scale()\n  )\n)")
     net = nn.Sequential(nn.Linear(4, 2), nn.ReLU())
     assert repr(net) == ("Sequential(\n  (0): Linear(in_features=4, out_features=2, bias=True)\n  (1): ReLU()\n)")
 

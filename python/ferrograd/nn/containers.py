@@ -30,6 +30,9 @@ class _Ordered(Module):
             raise IndexError(f"{type(self).__name__}: index {k} is out of range for {n} modules")
         return list(self._modules)[k % n]
 
+    def __getitem__(self, index: Any) -> Any:
+        raise NotImplementedError
+
     def _renumber(self, modules: Iterable[Any]) -> None:
         self._modules.clear()
         for k, module in enumerate(modules):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import warnings
 from typing import Any
 
 import numpy as np
@@ -10,10 +12,12 @@ import numpy as np
 from .. import _core, random
 from ..autograd import no_grad
 
+_LINEAR = ("linear", *(f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)))
+
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     """√(1 / E[f(z)²]) or the usual number near it: by how much weights before this function are scaled."""
-    if nonlinearity in ("linear", "conv1d", "conv2d", "conv3d", "sigmoid"):
+    if nonlinearity in _LINEAR or nonlinearity == "sigmoid":
         return 1.0
     if nonlinearity == "tanh":
         return 5.0 / 3
@@ -27,8 +31,8 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
     if nonlinearity == "selu":
         return 0.75
     raise ValueError(
-        "calculate_gain: nonlinearity: expected linear, conv1d–3d, sigmoid, tanh, relu, leaky_relu or selu, "
-        f"got {nonlinearity!r}"
+        "calculate_gain: nonlinearity: expected linear, conv1d–3d, conv_transpose1d–3d, sigmoid, tanh, relu, leaky_relu "
+        f"or selu, got {nonlinearity!r}"
     )
 
 
@@ -73,6 +77,23 @@ def eye_(tensor: Any) -> Any:
         raise ValueError(f"eye_: tensor: expected 2 dimensions, got shape {tensor.shape}")
     with no_grad():
         _core.backend.copy_(tensor, np.eye(*tensor.shape, dtype=np.float32))
+    return tensor
+
+
+def dirac_(tensor: Any, groups: int = 1) -> Any:
+    """The identity as a convolution (out, in, *kernel): 1 at the middle of the kernel from channel c to channel c."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError(f"dirac_: tensor: expected 3 to 5 dimensions (out, in, *kernel), got shape {tensor.shape}")
+    if groups < 1 or tensor.shape[0] % groups:
+        raise ValueError(f"dirac_: groups: expected a divisor of {tensor.shape[0]} output channels, got {groups}")
+    weight = np.zeros(tensor.shape, np.float32)
+    middle = tuple(k // 2 for k in tensor.shape[2:])
+    each = tensor.shape[0] // groups
+    for group in range(groups):
+        for c in range(min(each, tensor.shape[1])):
+            weight[(group * each + c, c, *middle)] = 1
+    with no_grad():
+        _core.backend.copy_(tensor, weight)
     return tensor
 
 
@@ -147,3 +168,38 @@ def orthogonal_(tensor: Any, gain: float = 1, generator: Any = None) -> Any:
     with no_grad():
         _core.backend.copy_(tensor, (gain * q).reshape(tensor.shape))
     return tensor
+
+
+def sparse_(tensor: Any, sparsity: float, std: float = 0.01, generator: Any = None) -> Any:
+    """Normal with this deviation, the share `sparsity` of each column 0 (Martens 2010)."""
+    if tensor.ndim != 2:
+        raise ValueError(f"sparse_: tensor: expected 2 dimensions, got shape {tensor.shape}")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparse_: sparsity: expected a share between 0 and 1, got {sparsity}")
+    rows, columns = tensor.shape
+    count = math.ceil(sparsity * rows)
+    normal_(tensor, 0.0, std, generator)
+    values = np.array(tensor.detach()._readable())
+    for column in range(columns):
+        values[random.randperm(rows, generator=generator)._numpy()[:count], column] = 0
+    with no_grad():
+        _core.backend.copy_(tensor, values)
+    return tensor
+
+
+def _former(function: Any) -> Any:
+    """PyTorch's name of the function from before in-place functions had an underscore."""
+    name = function.__name__.removesuffix("_")
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        warnings.warn(f"init.{name} is deprecated; use init.{name}_", FutureWarning, stacklevel=2)
+        return function(*args, **kwargs)
+
+    return call
+
+
+uniform, normal, constant, eye, dirac = map(_former, (uniform_, normal_, constant_, eye_, dirac_))
+xavier_uniform, xavier_normal = map(_former, (xavier_uniform_, xavier_normal_))
+kaiming_uniform, kaiming_normal = map(_former, (kaiming_uniform_, kaiming_normal_))
+orthogonal, sparse = map(_former, (orthogonal_, sparse_))
