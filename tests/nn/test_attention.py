@@ -181,6 +181,18 @@ def test_another_activation_and_another_encoder():
     assert model.decoder(fg.ones(3, 4), fg.ones(2, 4)).shape == (3, 4)
 
 
+@pytest.mark.parametrize("activation", ["relu", "gelu"])
+def test_an_activation_is_computed_with_the_layer_before_it_or_apart(activation):
+    """Apart where a hook wants to see what the layer gave; the results are the same."""
+    fg.manual_seed(0)
+    layer = nn.TransformerEncoderLayer(4, 2, 8, activation=activation).eval()
+    x = fg.randn(3, 4)
+    fused, seen = layer(x), []
+    layer.linear1.register_forward_hook(lambda module, args, result: seen.append(result.detach().numpy().copy()))
+    np.testing.assert_allclose(layer(x).detach().numpy(), fused.detach().numpy(), rtol=1e-5, atol=1e-6)
+    assert (seen[0] < -0.2).any(), "before the activation"
+
+
 X = np.ones((3, 2, 4), np.float32)
 FLAT = np.ones((3, 4), np.float32)
 ERRORS = [

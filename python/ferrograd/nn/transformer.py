@@ -13,7 +13,7 @@ from ..dtypes import dtype_name
 from . import functional as F
 from . import init
 from .attention import MultiheadAttention
-from .containers import ModuleList
+from .containers import ModuleList, _unhooked
 from .dropout import Dropout
 from .linear import Linear
 from .module import Module
@@ -42,7 +42,12 @@ class _Layer(Module):
     """What an encoder's and a decoder's layer share: one norm and one dropout for each of their blocks."""
 
     def _feed_forward(self, x: Any) -> Any:
-        return self.linear2(self.dropout(self.activation(self.linear1(x))))
+        fused = "relu" if self.activation is F.relu else "gelu" if self.activation is F.gelu else None
+        if fused is not None and self.linear1._fuses and _unhooked(self.linear1):
+            x = self.linear1(x, activation=fused)
+        else:
+            x = self.activation(self.linear1(x))
+        return self.linear2(self.dropout(x))
 
     def _residual(self, k: int, x: Any, block: Callable[[Any], Any]) -> Any:
         """x + block(norm(x)) with `norm_first`, else norm(x + block(x)), with the k-th norm and dropout."""
