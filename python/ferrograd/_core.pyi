@@ -125,6 +125,30 @@ class backend:
     def acos(input: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def acosh(input: Any, out: TensorBase | None = None) -> Any: ...
+    def adadelta_step(
+        params: Any,
+        grads: Any,
+        square_avgs: Any,
+        acc_deltas: Any,
+        lr: Any,
+        steps: Any,
+        rho: Any,
+        eps: Any,
+        weight_decay: Any,
+        maximize: Any,
+    ) -> Any: ...
+    @staticmethod
+    def adagrad_step(
+        params: Any,
+        grads: Any,
+        sums: Any,
+        lr: Any,
+        steps: Any,
+        lr_decay: Any,
+        weight_decay: Any,
+        eps: Any,
+        maximize: Any,
+    ) -> Any: ...
     @staticmethod
     def adam_step(
         params: Any,
@@ -141,6 +165,26 @@ class backend:
         decoupled: Any,
         maximize: Any,
     ) -> Any: ...
+    @staticmethod
+    def adamax_step(
+        params: Any,
+        grads: Any,
+        exp_avgs: Any,
+        exp_infs: Any,
+        lr: Any,
+        steps: Any,
+        beta1: Any,
+        beta2: Any,
+        eps: Any,
+        weight_decay: Any,
+        maximize: Any,
+    ) -> Any: ...
+    @staticmethod
+    def adaptive_avg_pool(x: Any, sizes: Any) -> Any: ...
+    @staticmethod
+    def adaptive_avg_pool_grad(g: Any, sizes: Any) -> Any: ...
+    @staticmethod
+    def adaptive_max_pool(x: Any, sizes: Any) -> Any: ...
     @staticmethod
     def add(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
@@ -522,6 +566,23 @@ class backend:
     @staticmethod
     def mul(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
+    def nadam_step(
+        params: Any,
+        grads: Any,
+        exp_avgs: Any,
+        exp_avg_sqs: Any,
+        mu_products: Any,
+        lr: Any,
+        steps: Any,
+        beta1: Any,
+        beta2: Any,
+        eps: Any,
+        weight_decay: Any,
+        momentum_decay: Any,
+        decoupled: Any,
+        maximize: Any,
+    ) -> Any: ...
+    @staticmethod
     def ne(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def neg(input: Any, out: TensorBase | None = None) -> Any: ...
@@ -541,6 +602,21 @@ class backend:
     def pow(input: Any, exponent: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def prod(x: Any, dim: Any, keepdim: Any) -> Any: ...
+    @staticmethod
+    def radam_step(
+        params: Any,
+        grads: Any,
+        exp_avgs: Any,
+        exp_avg_sqs: Any,
+        lr: Any,
+        steps: Any,
+        beta1: Any,
+        beta2: Any,
+        eps: Any,
+        weight_decay: Any,
+        decoupled: Any,
+        maximize: Any,
+    ) -> Any: ...
     @staticmethod
     def randint(state: Any, shape: Sequence[int], low: Any, high: Any) -> Any: ...
     @staticmethod
@@ -580,6 +656,19 @@ class backend:
         reverse: Any,
         nonlinearity: Any,
         needs: Any,
+    def rmsprop_step(
+        params: Any,
+        grads: Any,
+        square_avgs: Any,
+        grad_avgs: Any,
+        momentum_buffers: Any,
+        lr: Any,
+        steps: Any,
+        alpha: Any,
+        eps: Any,
+        weight_decay: Any,
+        momentum: Any,
+        maximize: Any,
     ) -> Any: ...
     @staticmethod
     def round(input: Any, out: TensorBase | None = None) -> Any: ...

@@ -82,6 +82,43 @@ def _avg_pool_grad(g, *, sizes, kernel_size, stride, padding, ceil_mode, count_i
     return out
 
 
+def _adaptive_windows(shape, sizes):
+    """For each output element (a multi-index of `sizes`): the slices of its window."""
+    per = [
+        [slice(i * m // n, -(-(i + 1) * m // n)) for i in range(n)]
+        for m, n in zip(shape[-len(sizes) :], sizes, strict=True)
+    ]
+    for o in np.ndindex(*sizes):
+        yield o, tuple(per[k][i] for k, i in enumerate(o))
+
+
+def _adaptive_avg_pool(x, *, sizes):
+    out = np.zeros((*x.shape[: -len(sizes)], *sizes))
+    for o, at in _adaptive_windows(x.shape, sizes):
+        out[(..., *o)] = x[(..., *at)].mean(tuple(range(-len(sizes), 0)))
+    return out
+
+
+def _adaptive_avg_pool_grad(g, *, sizes):
+    spatial = len(sizes)
+    out = np.zeros((*g.shape[:-spatial], *sizes))
+    for o, at in _adaptive_windows(out.shape, g.shape[-spatial:]):
+        part = out[(..., *at)]
+        part += g[(..., *o)][(..., *(None,) * spatial)] / np.prod(part.shape[-spatial:])
+    return out
+
+
+def _adaptive_max_pool(x, *, sizes):
+    lead, spatial = x.shape[: -len(sizes)], len(sizes)
+    best, place = np.zeros((*lead, *sizes)), np.zeros((*lead, *sizes), np.int64)
+    flat = np.arange(np.prod(x.shape[-spatial:], dtype=int)).reshape(x.shape[-spatial:])
+    for o, at in _adaptive_windows(x.shape, sizes):
+        part, places = x[(..., *at)].reshape(*lead, flat[at].size), flat[at].reshape(-1)
+        k = part.argmax(-1)
+        best[(..., *o)], place[(..., *o)] = np.take_along_axis(part, k[..., None], -1)[..., 0], places[k]
+    return best, place
+
+
 def _channels_last(op):
     """The op on the same values with the channels innermost in memory."""
 
@@ -125,7 +162,7 @@ _GEOMETRIES = [
     ((8, 12, 40, 50), _window((2, 2))),
     ((8, 12, 29, 33), _window((3, 3), 2, 1)),
 ]
-_DILATED = [((2, 3, 9), _window((3,), 1, 1, 2)), ((1, 2, 9, 8), _window((2, 3), (2, 1), (1, 2), (3, 2)))]
+_DILATED = [((2, 3, 9), _window((3,), 1, 1, 2)), ((1, 2, 9, 8), _window((2, 3), (2, 1), (1, 1), (3, 2)))]
 
 
 def _torch_max(t, x, **w):
@@ -142,6 +179,29 @@ def _torch_avg(t, x, *, kernel_size, stride, padding, ceil_mode, count_include_p
 def _means():
     for k, (shape, window) in enumerate(_GEOMETRIES):
         yield shape, _mean(window, include=k % 2 == 0, divisor=3 if k % 3 == 2 else None)
+
+
+#: Shapes and output sizes: windows of one size, of several, that overlap, and that repeat elements.
+_ADAPTIVE = [
+    ((2, 3, 8), (4,)),
+    ((3, 7), (3,)),
+    ((2, 3, 5), (9,)),
+    ((2, 3, 6, 8), (1, 1)),
+    ((2, 2, 7, 5), (3, 2)),
+    ((3, 5, 6), (2, 8)),
+    ((1, 2, 4, 5, 6), (2, 2, 5)),
+    ((2, 4, 5, 3), (1, 2, 3)),
+    ((0, 3, 6, 6), (2, 2)),
+    ((8, 12, 40, 50), (7, 7)),
+    ((4, 16, 33, 40), (1, 1)),
+]
+_ADAPTIVE_BATCHED = [(shape, sizes) for shape, sizes in _ADAPTIVE if len(shape) == len(sizes) + 2]
+
+
+def _torch_adaptive(kind):
+    return lambda t, x, *, sizes: getattr(t.nn.functional, f"adaptive_{kind}_pool{len(sizes)}d")(
+        x, sizes, *((True,) if kind == "max" else ())
+    )
 
 
 def _pooled(shape, window):
@@ -166,7 +226,7 @@ ROWS = [
                 (Arr((2, 3, 5)),),
                 _window((2,), 2, 2),
                 ValueError,
-                r"max_pool: padding: expected at most half of the window, 1",
+                r"max_pool: padding: expected at most half of kernel_size, 1",
             ),
             Bad((Arr((2, 3, 5)),), _window((2,), 0), ValueError, r"max_pool: stride: expected numbers from 1"),
             Bad((Arr((5,)),), _window((2,)), fg.ShapeError, r"max_pool: input: expected 2 or 3 dimensions"),
@@ -263,5 +323,62 @@ ROWS = [
         ],
         rtol=1e-5,
         scaled=True,
+    ),
+    Row(
+        "adaptive_avg_pool",
+        _adaptive_avg_pool,
+        [Sample((Arr(shape),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE],
+        [
+            Bad((Arr((2, 3, 0)),), {"sizes": (2,)}, fg.ShapeError, r"adaptive_avg_pool: input: expected spatial dim"),
+            Bad((Arr((2,)),), {"sizes": (2,)}, fg.ShapeError, r"adaptive_avg_pool: input: expected \(\[N,\] C, …\)"),
+            Bad((np.ones((2, 3), int),), {"sizes": (2,)}, TypeError, r"adaptive_avg_pool: input: expected float32"),
+        ],
+        covers=("adaptive_avg_pool_grad",),
+        rtol=1e-5,
+        scaled=True,
+        torch=_torch_adaptive("avg"),
+    ),
+    Row(
+        "adaptive_avg_pool",
+        _adaptive_avg_pool,
+        [Sample((Arr(shape),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE_BATCHED],
+        call=_channels_last(lambda x, **w: fg.ops.adaptive_avg_pool(x, **w)),
+        rtol=1e-5,
+        scaled=True,
+        id="adaptive_avg_pool-channels_last",
+    ),
+    Row(
+        "adaptive_avg_pool_grad",
+        _adaptive_avg_pool_grad,
+        [Sample((Arr(shape),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE],
+        [
+            Bad(
+                (Arr((2, 3)),),
+                {"sizes": (2, 2, 2)},
+                fg.ShapeError,
+                r"adaptive_avg_pool_grad: grad: expected \(\[N,\] C, …\) with 3 spatial",
+            )
+        ],
+        rtol=1e-5,
+        scaled=True,
+    ),
+    Row(
+        "adaptive_max_pool",
+        _adaptive_max_pool,
+        [Sample((Arr(shape, distinct=True),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE],
+        [
+            Bad((Arr((2, 3, 0)),), {"sizes": (2,)}, fg.ShapeError, r"adaptive_max_pool: input: expected spatial dim"),
+            Bad((np.ones((2, 3), int),), {"sizes": (2,)}, TypeError, r"adaptive_max_pool: input: expected float32"),
+        ],
+        torch=lambda t, x, *, sizes: (
+            _torch_adaptive("max")(t, x, sizes=sizes) if x.numel() else (x[..., :2, :2], x[..., :2, :2].long())
+        ),
+    ),
+    Row(
+        "adaptive_max_pool",
+        _adaptive_max_pool,
+        [Sample((Arr(shape, distinct=True),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE_BATCHED],
+        call=_channels_last(lambda x, **w: fg.ops.adaptive_max_pool(x, **w)),
+        id="adaptive_max_pool-channels_last",
     ),
 ]

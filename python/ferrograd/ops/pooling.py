@@ -86,3 +86,36 @@ def avg_pool_grad(
 @avg_pool_grad.rule()
 def _(g, needs, *, sizes, **window):
     return avg_pool(g, **window)
+
+
+@op
+def adaptive_avg_pool(x: Any, *, sizes: Sizes) -> Any:
+    """The mean of each of `sizes` windows: window i of n over m elements is ⌊i·m/n⌋ ≤ k < ⌈(i+1)·m/n⌉."""
+    return backend.adaptive_avg_pool(x, sizes)
+
+
+@adaptive_avg_pool.rule(saves=("x.shape",))
+def _(g, needs, shape_of_x, *, sizes):
+    return adaptive_avg_pool_grad(g, sizes=tuple(shape_of_x[-len(sizes) :]))
+
+
+@op
+def adaptive_avg_pool_grad(g: Any, *, sizes: Sizes) -> Any:
+    """Each element of `g`, over the elements of its window, added to all of them; spatial size `sizes`."""
+    return backend.adaptive_avg_pool_grad(g, sizes)
+
+
+@adaptive_avg_pool_grad.rule(saves=("g.shape",))
+def _(g, needs, shape_of_g, *, sizes):
+    return adaptive_avg_pool(g, sizes=tuple(shape_of_g[-len(sizes) :]))
+
+
+@op
+def adaptive_max_pool(x: Any, *, sizes: Sizes) -> Any:
+    """(y, indices): the largest element of each window of `adaptive_avg_pool`, its flat index in the channel's plane."""
+    return backend.adaptive_max_pool(x, sizes)
+
+
+@adaptive_max_pool.rule(saves=("x.shape", "result1"))
+def _(g, needs, shape_of_x, indices, *, sizes):
+    return max_pool_grad(g[0], indices, sizes=tuple(shape_of_x[-len(sizes) :]))

@@ -16,6 +16,7 @@ from .embedding_bag import *
 from .fold import *
 from .grid import *
 from .interpolate import *
+from .fractional_pooling import *
 from .linear import *
 from .loss import *
 from .norm import *
