@@ -111,6 +111,27 @@ OPTIMIZERS: dict[str, tuple[str, dict[str, Any]]] = {
     "adam-maximize": ("Adam", dict(lr=0.01, maximize=True)),
     "adamw": ("AdamW", dict(lr=0.05)),
     "adamw-amsgrad": ("AdamW", dict(lr=0.05, amsgrad=True, weight_decay=0.2)),
+    "adagrad": ("Adagrad", dict(lr=0.3)),
+    "adagrad-all": (
+        "Adagrad",
+        dict(lr=0.2, lr_decay=0.01, weight_decay=0.1, initial_accumulator_value=0.5, eps=1e-6),
+    ),
+    "adagrad-maximize": ("Adagrad", dict(lr=0.01, maximize=True)),
+    "adadelta": ("Adadelta", dict()),
+    "adadelta-all": ("Adadelta", dict(lr=0.5, rho=0.8, eps=1e-3, weight_decay=0.05)),
+    "adadelta-maximize": ("Adadelta", dict(lr=0.2, maximize=True)),
+    "rmsprop": ("RMSprop", dict(lr=0.02)),
+    "rmsprop-momentum": ("RMSprop", dict(lr=0.005, alpha=0.9, eps=1e-2, momentum=0.8, weight_decay=0.1)),
+    "rmsprop-centered": ("RMSprop", dict(lr=0.01, alpha=0.95, eps=1e-2, centered=True)),
+    "rmsprop-all": ("RMSprop", dict(lr=0.002, eps=1e-2, momentum=0.9, centered=True, maximize=True)),
+    "adamax": ("Adamax", dict(lr=0.05)),
+    "adamax-all": ("Adamax", dict(lr=0.05, betas=(0.4, 0.9), eps=1e-3, weight_decay=0.1, maximize=True)),
+    "nadam": ("NAdam", dict(lr=0.02)),
+    "nadam-all": ("NAdam", dict(lr=0.05, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1, momentum_decay=0.02)),
+    "nadam-decoupled": ("NAdam", dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
+    "radam": ("RAdam", dict(lr=0.1)),
+    "radam-all": ("RAdam", dict(lr=0.1, betas=(0.8, 0.95), eps=1e-6, weight_decay=0.1)),
+    "radam-decoupled": ("RAdam", dict(lr=0.02, weight_decay=0.1, decoupled_weight_decay=True, maximize=True)),
 }
 STEPS = 100
 

@@ -1,6 +1,6 @@
 """Writes the arrays that the tests compare with, computed by PyTorch: `python tests/golden/make_golden.py [NAME…]`.
 
-NAME is a family of layers, `losses`, `optimizers`, `inits` or `packed`; default: all. Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
+NAME is a family of layers, `losses`, `optimizers`, `schedules`, `inits` or `packed`; default: all. Only this script needs PyTorch. Arrays of a case stand under its id: `conv2d/in`, `conv2d/out`, `conv2d/grad/weight`, …
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ import torch
 from cases import INITS, LOSSES, OPTIMIZERS, STEPS, Loss
 from layers import FAMILIES, Layer, leaves
 from packed import PACKED
+from schedules import SCHEDULES, advance, settings
+from schedules import STEPS as SCHEDULE_STEPS
 
 HERE = Path(__file__).parent
 
@@ -101,11 +103,20 @@ def loss(case: Loss) -> dict[str, np.ndarray]:
 
 
 def optimizer(name: str, options: dict[str, Any]) -> dict[str, np.ndarray]:
-    """Least squares with a linear map: the curve of the objective and where the parameters end."""
+    """Least squares with a linear map: the curve of the objective and where the parameters end, in float32 and 64."""
     torch.manual_seed(0)
-    x, y = torch.randn(16, 4), torch.randn(16, 3)
-    w, b = torch.randn(3, 4, requires_grad=True), torch.randn(3, requires_grad=True)
-    out = {"x": array(x), "y": array(y), "w": array(w), "b": array(b)}
+    start = {"x": torch.randn(16, 4), "y": torch.randn(16, 3), "w": torch.randn(3, 4), "b": torch.randn(3)}
+    out = {k: array(v) for k, v in start.items()}
+    for prefix, dtype in (("", torch.float32), ("exact/", torch.float64)):
+        run = descent(name, options, {k: v.clone().to(dtype) for k, v in start.items()})
+        out |= {prefix + k: v for k, v in run.items()}
+    return out
+
+
+def descent(name: str, options: dict[str, Any], start: dict[str, Any]) -> dict[str, np.ndarray]:
+    x, y, w, b = (start[k] for k in "xywb")
+    w.requires_grad_()
+    b.requires_grad_()
     chosen = getattr(torch.optim, name)([w, b], **options)
     curve = []
     for _ in range(STEPS):
@@ -114,7 +125,20 @@ def optimizer(name: str, options: dict[str, Any]) -> dict[str, np.ndarray]:
         objective.backward()
         chosen.step()
         curve.append(objective.item())
-    return {**out, "curve": np.array(curve, np.float32), "w_end": array(w), "b_end": array(b)}
+    return {"curve": np.array(curve, array(w).dtype), "w_end": array(w), "b_end": array(b)}
+
+
+def schedule(make: Any) -> dict[str, np.ndarray]:
+    """Rates and momenta of both groups, before the first step and after each."""
+    p, q = torch.zeros(1, requires_grad=True), torch.zeros(1, requires_grad=True)
+    chosen = torch.optim.SGD([{"params": [p]}, {"params": [q], "lr": 0.02}], lr=0.1, momentum=0.9)
+    scheduler = make(torch.optim.lr_scheduler, chosen)
+    curve = [settings(chosen)]
+    for k in range(SCHEDULE_STEPS):
+        chosen.step()
+        advance(scheduler, k)
+        curve.append(settings(chosen))
+    return {"curve": np.array(curve), "keys": np.array(sorted(scheduler.state_dict()))}
 
 
 def init(name: str, args: tuple[Any, ...]) -> dict[str, np.ndarray]:
@@ -173,6 +197,8 @@ if __name__ == "__main__":
         write("losses", {case.id: loss(case) for case in LOSSES.values()})
     if not chosen or "optimizers" in chosen:
         write("optimizers", {key: optimizer(*row) for key, row in OPTIMIZERS.items()})
+    if not chosen or "schedules" in chosen:
+        write("schedules", {key: schedule(make) for key, make in SCHEDULES.items()})
     if not chosen or "inits" in chosen:
         write("inits", {key: init(*row) for key, row in INITS.items()})
     if not chosen or "packed" in chosen:

@@ -1,4 +1,4 @@
-"""SGD, Adam and AdamW against PyTorch's golden curves; state dicts; wrong options."""
+"""Optimizers against PyTorch's golden curves; state dicts; hooks; wrong options."""
 
 from __future__ import annotations
 
@@ -32,15 +32,20 @@ class Problem:
         return objective.item()
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("key", OPTIMIZERS)
-def test_curve_is_pytorchs(key, dtype):
-    problem = Problem(key, dtype)
-    curve = [problem.step() for _ in range(STEPS)]
-    arrays = problem.arrays
-    np.testing.assert_allclose(curve, arrays["curve"], rtol=2e-4)
-    np.testing.assert_allclose(problem.w.detach().numpy(), arrays["w_end"], rtol=2e-4, atol=2e-5)
-    np.testing.assert_allclose(problem.b.detach().numpy(), arrays["b_end"], rtol=2e-4, atol=2e-5)
+def test_curve_is_pytorchs(key):
+    """In float64 the same numbers; in float32 a curve at most twice as far from them as PyTorch's."""
+    for dtype in (np.float64, np.float32):
+        problem = Problem(key, dtype)
+        curve = [problem.step() for _ in range(STEPS)]
+        ours = {"curve": np.array(curve), "w_end": problem.w.detach().numpy(), "b_end": problem.b.detach().numpy()}
+        for name, got in ours.items():
+            exact, single = problem.arrays[f"exact/{name}"], problem.arrays[name]
+            scale = np.abs(exact).max()
+            # Where parameters end, near the minimum, rounding alone decides the last steps.
+            extra = 1e-6 if name == "curve" else 2e-5
+            allowed = 1e-10 * scale if dtype == np.float64 else 2 * np.abs(single - exact).max() + extra * scale
+            assert np.abs(got - exact).max() <= allowed, (name, dtype)
 
 
 @pytest.mark.parametrize("way", ["state_dict", "deepcopy", "pickle", "file"])
@@ -102,6 +107,98 @@ def test_state_dict_has_pytorchs_form():
     plain = optim.SGD(with_grads([a]))
     plain.step()
     assert plain.state_dict()["state"] == {}
+
+
+def test_state_keys_are_pytorchs():
+    for make, keys in [
+        (lambda p: optim.Adagrad(p), ["step", "sum"]),
+        (lambda p: optim.Adadelta(p), ["step", "square_avg", "acc_delta"]),
+        (lambda p: optim.RMSprop(p), ["step", "square_avg"]),
+        (
+            lambda p: optim.RMSprop(p, momentum=0.9, centered=True),
+            ["step", "square_avg", "momentum_buffer", "grad_avg"],
+        ),
+        (lambda p: optim.Adamax(p), ["step", "exp_avg", "exp_inf"]),
+        (lambda p: optim.NAdam(p), ["step", "mu_product", "exp_avg", "exp_avg_sq"]),
+        (lambda p: optim.RAdam(p), ["step", "exp_avg", "exp_avg_sq"]),
+    ]:
+        optimizer = make(with_grads(parameters(2)))
+        optimizer.step()
+        state = optimizer.state_dict()["state"][0]
+        assert sorted(state) == sorted(keys)
+        assert all(isinstance(value, fg.Tensor) for value in state.values())
+        assert state["step"].item() == 1.0
+        assert state["step"].dtype == fg.float32
+
+
+def test_adagrad_has_its_state_from_the_start():
+    adagrad = optim.Adagrad(parameters(2), initial_accumulator_value=0.5)
+    assert adagrad.state_dict()["state"][0]["sum"].tolist() == [0.5, 0.5]
+
+
+def test_hooks_run_around_steps_and_states():
+    (a,) = with_grads(parameters(1))
+    sgd, seen = optim.SGD([a], lr=0.5), []
+    handles = [
+        sgd.register_step_pre_hook(lambda o, args, kwargs: seen.append(("pre", a.item()))),
+        sgd.register_step_post_hook(lambda o, args, kwargs: seen.append(("post", a.item()))),
+    ]
+    sgd.step()
+    assert seen == [("pre", 1.0), ("post", 0.5)]
+    for handle in handles:
+        handle.remove()
+    sgd.step()
+    assert len(seen) == 2
+    sgd.register_step_pre_hook(lambda o, args, kwargs: ((lambda: 7.0,), kwargs))
+    assert sgd.step() == 7.0, "a hook may change the arguments"
+    with (
+        sgd.register_step_pre_hook(lambda o, args, kwargs: 3),
+        pytest.raises(RuntimeError, match="expected None or a tuple"),
+    ):
+        sgd.step()
+    order = []
+    sgd.register_state_dict_pre_hook(lambda o: order.append("second"))
+    sgd.register_state_dict_pre_hook(lambda o: order.append("first"), prepend=True)
+    sgd.register_state_dict_post_hook(lambda o, state: {**state, "more": 1})
+    state = sgd.state_dict()
+    assert order == ["first", "second"]
+    assert state["more"] == 1
+    sgd.register_load_state_dict_pre_hook(
+        lambda o, state: {**state, "param_groups": [{**state["param_groups"][0], "lr": 9.0}]}
+    )
+    sgd.register_load_state_dict_post_hook(lambda o: order.append(o.param_groups[0]["lr"]))
+    sgd.load_state_dict(state)
+    assert order[-1] == 9.0
+    copied = copy.deepcopy(sgd)
+    assert "more" not in copied.state_dict(), "hooks stay behind"
+
+
+def test_an_own_optimizer_that_is_written_for_pytorch():
+    from ferrograd.optim.optimizer import Optimizer, required
+
+    class Slow(Optimizer):
+        def __init__(self, params, lr=required, slowness=2.0):
+            super().__init__(params, {"lr": lr, "slowness": slowness})
+
+        @fg.no_grad()
+        def step(self, closure=None):
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is None:
+                        continue
+                    state = self.state[p]
+                    if len(state) == 0:
+                        state["step"] = 0
+                    state["step"] += 1
+                    p.add_(p.grad, alpha=-group["lr"] / group["slowness"])
+
+    (a,) = with_grads(parameters(1))
+    slow, seen = Slow([a], lr=0.5), []
+    slow.register_step_post_hook(lambda *_: seen.append(1))
+    slow.step()
+    assert (a.item(), slow.state[a]["step"], seen) == (0.75, 1, [1])
+    with pytest.raises(ValueError, match="expected the required option 'lr', got none"):
+        Slow([a])
 
 
 def test_groups_have_options_of_their_own():
@@ -212,6 +309,26 @@ ERRORS = [
     (lambda p: optim.AdamW(p, betas=(0.9, -0.1)), ValueError, "AdamW: betas: invalid value -0.1 at 1"),
     (lambda p: optim.Adam(p, betas=(0.9,)), ValueError, "betas: expected two numbers"),
     (lambda p: optim.AdamW(p, weight_decay=-1.0), ValueError, "AdamW: weight_decay: invalid value -1.0"),
+    (lambda p: optim.SGD(p, lr=fg.ones(2)), ValueError, r"SGD: lr: expected a Tensor of one element, got shape \(2,\)"),
+    (lambda p: optim.Adagrad(p, lr_decay=-1.0), ValueError, "Adagrad: lr_decay: invalid value -1.0"),
+    (
+        lambda p: optim.Adagrad(p, initial_accumulator_value=-1.0),
+        ValueError,
+        "initial_accumulator_value: invalid value",
+    ),
+    (lambda p: optim.Adagrad(p, differentiable=True), ValueError, "Adagrad: differentiable: expected False"),
+    (
+        lambda p: optim.Adadelta(p, rho=1.5),
+        ValueError,
+        "Adadelta: rho: invalid value 1.5: expected a number from 0 to 1",
+    ),
+    (lambda p: optim.Adadelta(p, eps=-1.0), ValueError, "Adadelta: eps: invalid value -1.0"),
+    (lambda p: optim.RMSprop(p, alpha=-0.1), ValueError, "RMSprop: alpha: invalid value -0.1"),
+    (lambda p: optim.RMSprop(p, momentum=-0.1), ValueError, "RMSprop: momentum: invalid value -0.1"),
+    (lambda p: optim.Adamax(p, betas=(0.9, 1.0)), ValueError, "Adamax: betas: invalid value 1.0 at 1"),
+    (lambda p: optim.NAdam(p, momentum_decay=-1.0), ValueError, "NAdam: momentum_decay: invalid value -1.0"),
+    (lambda p: optim.NAdam(p, betas=(-0.1, 0.9)), ValueError, "NAdam: betas: invalid value -0.1 at 0"),
+    (lambda p: optim.RAdam(p, weight_decay=-1.0), ValueError, "RAdam: weight_decay: invalid value -1.0"),
     (lambda p: optim.SGD([]), ValueError, "empty parameter list"),
     (lambda p: optim.SGD(p[0]), TypeError, "got a single Parameter"),
     (lambda p: optim.SGD({"params": p}), TypeError, "got a single dict"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 
 import ferrograd as fg
@@ -10,6 +12,8 @@ from ferrograd._core import backend
 from ._row import Arr, Bad, Row, Sample
 
 _SHAPES = [(3, 5), (), (300, 301)]
+#: The learning rate of the steps below `sgd_step` and `adam_step`.
+_LR = float(np.float32(0.01))
 
 
 def _copies(xs):
@@ -71,6 +75,98 @@ def _adam_reference(*operands, t, beta1, beta2, eps, weight_decay, decoupled, am
     return tuple(np.asarray(y) for part in found for y in part)
 
 
+def _stepper(name, states, *, scalars=0):
+    """Calls `backend.<name>` on copies: params, grads, then `states` lists; what was written, in that order.
+
+    `absent` names lists that stay empty, `done` the steps before this one; the last `scalars` lists are 0-d arrays.
+    """
+
+    def call(*operands, done, absent=(), **options):
+        shaped, single = (
+            operands[: len(operands) - scalars * len(_SHAPES)],
+            operands[len(operands) - scalars * len(_SHAPES) :],
+        )
+        n = len(shaped) // (2 + states)
+        lists = [shaped[k * n : (k + 1) * n] for k in range(2 + states)]
+        params, held = _copies(lists[0]), [_copies(part) for part in lists[2:]]
+        held += [_copies(single[k * n : (k + 1) * n]) for k in range(scalars)]
+        step = fg.tensor(float(done))
+        given = [[] if k in absent else part for k, part in enumerate(held)]
+        getattr(backend, name)(params, list(lists[1]), *given, fg.tensor(0.01), [step], **options)
+        assert step.item() == done + 1
+        return (*params, *itertools.chain.from_iterable(held))
+
+    return call
+
+
+def _reference(states, update, *, scalars=0):
+    """The same by `update(t, lr, p, g, states, options)` for each parameter; it gives p and the states."""
+
+    def reference(*operands, done, absent=(), **options):
+        n = len(operands) // (2 + states + scalars)
+        lists = [operands[k * n : (k + 1) * n] for k in range(2 + states + scalars)]
+        found = [[] for _ in range(1 + states + scalars)]
+        for p, g, *held in zip(*lists, strict=True):
+            g = (-g if options["maximize"] else g) + (0 if options.get("decoupled") else options["weight_decay"]) * p
+            if options.get("decoupled"):
+                p = p * (1 - _LR * options["weight_decay"])
+            for out, value in zip(found, update(done + 1, p, g, held, absent, options), strict=True):
+                out.append(np.asarray(value))
+        return tuple(itertools.chain.from_iterable(found))
+
+    return reference
+
+
+def _adagrad(t, p, g, held, absent, o):
+    total = held[0] + g * g
+    return p - _LR / (1 + (t - 1) * o["lr_decay"]) * g / (np.sqrt(total) + o["eps"]), total
+
+
+def _adadelta(t, p, g, held, absent, o):
+    v = o["rho"] * held[0] + (1 - o["rho"]) * g * g
+    d = np.sqrt(held[1] + o["eps"]) / np.sqrt(v + o["eps"]) * g
+    return p - _LR * d, v, o["rho"] * held[1] + (1 - o["rho"]) * d * d
+
+
+def _rmsprop(t, p, g, held, absent, o):
+    v, mean, buffer = held
+    v = o["alpha"] * v + (1 - o["alpha"]) * g * g
+    if 1 not in absent:
+        mean = o["alpha"] * mean + (1 - o["alpha"]) * g
+    step = g / (np.sqrt(v - (0 if 1 in absent else mean * mean)) + o["eps"])
+    if 2 not in absent:
+        step = buffer = o["momentum"] * buffer + step
+    return p - _LR * step, v, mean, buffer
+
+
+def _adamax(t, p, g, held, absent, o):
+    m, u = o["beta1"] * held[0] + (1 - o["beta1"]) * g, np.maximum(o["beta2"] * held[1], np.abs(g) + o["eps"])
+    return p - _LR / (1 - o["beta1"] ** t) * m / u, m, u
+
+
+def _moments(g, held, o):
+    return o["beta1"] * held[0] + (1 - o["beta1"]) * g, o["beta2"] * held[1] + (1 - o["beta2"]) * g * g
+
+
+def _nadam(t, p, g, held, absent, o):
+    m, v = _moments(g, held, o)
+    mu, after = (o["beta1"] * (1 - 0.5 * 0.96 ** (n * o["momentum_decay"])) for n in (t, t + 1))
+    product = held[2] * mu
+    root = np.sqrt(v / (1 - o["beta2"] ** t)) + o["eps"]
+    return p - _LR * ((1 - mu) / (1 - product) * g + after / (1 - product * after) * m) / root, m, v, product
+
+
+def _radam(t, p, g, held, absent, o):
+    m, v = _moments(g, held, o)
+    longest, rest = 2 / (1 - o["beta2"]) - 1, 1 - o["beta2"] ** t
+    length = longest - 2 * t * o["beta2"] ** t / rest
+    step = m / (1 - o["beta1"] ** t)
+    if length > 5:
+        factor = (length - 4) * (length - 2) * longest / ((longest - 4) * (longest - 2) * length)
+        step = step * np.sqrt(factor) * np.sqrt(rest) / (np.sqrt(v) + o["eps"])
+    return p - _LR * step, m, v
+
+
 def _norm(*grads, norm_type):
     return backend.grad_norm(list(grads), norm_type)
 
@@ -98,7 +194,150 @@ _ADAM = {
 #: Second moments are not negative.
 _LOWS = (-2.0, -2.0, -2.0, 0.1, 0.1)
 
+_PLAIN = {"eps": 1e-2, "weight_decay": 0.0, "maximize": False}
+_DECAYED = {"eps": 1e-2, "weight_decay": 0.1, "maximize": True}
+_BETAS = {"beta1": 0.9, "beta2": 0.99}
+#: μ products, one a parameter.
+_PRODUCTS = tuple(Arr((), low=0.3, high=0.9) for _ in _SHAPES)
+#: Running squares above the square of any running mean.
+_LARGE = tuple(Arr(s, low=5.0, high=9.0) for s in _SHAPES)
+_ONE = Arr((3,))
+
 ROWS = [
+    Row(
+        "adagrad_step",
+        _reference(1, _adagrad),
+        [
+            Sample(_many(3, _LOWS[1:]), {"done": 0, "lr_decay": 0.0, **_PLAIN}),
+            Sample(_many(3, _LOWS[1:]), {"done": 5, "lr_decay": 0.1, **_DECAYED}),
+        ],
+        [
+            Bad(
+                (_ONE, _ONE, Arr((4,))),
+                {"done": 0, "lr_decay": 0.0, **_PLAIN},
+                fg.ShapeError,
+                r"adagrad_step: sums\[0\]: expected the shape of params\[0\], \(3,\)",
+            )
+        ],
+        call=_stepper("adagrad_step", 1),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
+    Row(
+        "adadelta_step",
+        _reference(2, _adadelta),
+        [
+            Sample(_many(4, (-2.0, -2.0, 0.1, 0.1)), {"done": 0, "rho": 0.9, **_PLAIN}),
+            Sample(_many(4, (-2.0, -2.0, 0.1, 0.1)), {"done": 2, "rho": 0.3, **_DECAYED}),
+        ],
+        [
+            Bad(
+                (_ONE,) * 4,
+                {"done": 0, "rho": 1.5, **_PLAIN},
+                ValueError,
+                r"adadelta_step: rho: expected a number from 0 to 1",
+            )
+        ],
+        call=_stepper("adadelta_step", 2),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
+    Row(
+        "rmsprop_step",
+        _reference(3, _rmsprop),
+        [
+            Sample(
+                (*_many(2), *_LARGE, *_many(2)),
+                {"done": 1, "alpha": 0.9, "momentum": 0.8 if momentum else 0.0, "absent": absent, **options},
+            )
+            for momentum, absent, options in [
+                (False, (1, 2), _PLAIN),
+                (True, (1,), _DECAYED),
+                (False, (2,), _DECAYED),
+                (True, (), _PLAIN),
+            ]
+        ],
+        [
+            Bad(
+                (_ONE,) * 5,
+                {"done": 0, "alpha": 0.9, "momentum": 0.5, "absent": (2,), **_PLAIN},
+                ValueError,
+                r"rmsprop_step: momentum_buffers: expected 1 arrays, one a parameter, got 0",
+            )
+        ],
+        call=_stepper("rmsprop_step", 3),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
+    Row(
+        "adamax_step",
+        _reference(2, _adamax),
+        [
+            Sample(_many(4, (-2.0, -2.0, -2.0, 0.1)), {"done": 0, **_BETAS, **_PLAIN}),
+            Sample(_many(4, (-2.0, -2.0, -2.0, 0.1)), {"done": 3, "beta1": 0.3, "beta2": 0.5, **_DECAYED}),
+        ],
+        [
+            Bad(
+                (_ONE,) * 4,
+                {"done": 0, "beta1": 1.0, "beta2": 0.5, **_PLAIN},
+                ValueError,
+                r"adamax_step: beta1: expected",
+            )
+        ],
+        call=_stepper("adamax_step", 2),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
+    Row(
+        "nadam_step",
+        _reference(2, _nadam, scalars=1),
+        [
+            Sample(
+                (*_many(4, (-2.0, -2.0, -2.0, 0.1)), *_PRODUCTS),
+                {"done": done, "momentum_decay": 0.1, "decoupled": decoupled, **_BETAS, **options},
+            )
+            for done, decoupled, options in [(0, False, _PLAIN), (4, False, _DECAYED), (9, True, _DECAYED)]
+        ],
+        [
+            Bad(
+                (*[Arr((3,))] * 12, _ONE, _ONE, _ONE),
+                {"done": 0, "momentum_decay": 0.1, "decoupled": False, **_BETAS, **_PLAIN},
+                fg.ShapeError,
+                r"nadam_step: mu_products\[0\]: expected a 0-d array, got \(3,\)",
+            )
+        ],
+        call=_stepper("nadam_step", 2, scalars=1),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
+    Row(
+        "radam_step",
+        _reference(2, _radam),
+        [
+            Sample(
+                _many(4, (-2.0, -2.0, -2.0, 0.1)),
+                {"done": done, "decoupled": decoupled, **_BETAS, **options},
+            )
+            for done, decoupled, options in [(0, False, _PLAIN), (20, False, _DECAYED), (9, True, _DECAYED)]
+        ],
+        [
+            Bad(
+                (_ONE,) * 4,
+                {"done": 0, "decoupled": False, "beta1": 0.9, "beta2": -0.1, **_PLAIN},
+                ValueError,
+                r"radam_step: beta2: expected a number from 0 to below 1",
+            )
+        ],
+        call=_stepper("radam_step", 2),
+        rtol=1e-5,
+        scaled=True,
+        differentiable=False,
+    ),
     Row(
         "sgd_step",
         _sgd_reference,

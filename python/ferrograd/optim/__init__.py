@@ -1,7 +1,18 @@
 """Optimizers: how parameters follow their gradients; PyTorch's names."""
 
+from . import lr_scheduler
+from .adadelta import Adadelta
+from .adagrad import Adagrad
 from .adam import Adam, AdamW
+from .adamax import Adamax
+from .hessian_free import HessianFree
+from .nadam import NAdam
 from .optimizer import Optimizer
+from .radam import RAdam
+from .rmsprop import RMSprop
 from .sgd import SGD
 
-__all__ = ["SGD", "Adam", "AdamW", "Optimizer"]
+__all__ = [
+    *("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "HessianFree", "NAdam", "Optimizer", "RAdam", "RMSprop", "SGD"),
+    "lr_scheduler",
+]

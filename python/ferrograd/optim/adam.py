@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from .optimizer import Optimizer, at_least_zero
-from .sgd import _no_differentiable
+from .optimizer import Optimizer, at_least_zero, betas_below_one, no_differentiable
 
 
 class Adam(Optimizer):
@@ -44,7 +43,7 @@ class Adam(Optimizer):
         fused: bool | None = None,
         decoupled_weight_decay: bool = False,
     ) -> None:
-        _no_differentiable(type(self).__name__, differentiable)
+        no_differentiable(type(self).__name__, differentiable)
         defaults = dict(
             lr=lr,
             betas=betas,
@@ -59,30 +58,11 @@ class Adam(Optimizer):
     def _check(self, group: dict[str, Any]) -> None:
         name = type(self).__name__
         at_least_zero(name, group, "lr", "eps", "weight_decay")
-        if len(group["betas"]) != 2:
-            raise ValueError(f"{name}: betas: expected two numbers, got {group['betas']}")
-        for k, beta in enumerate(group["betas"]):
-            if not 0.0 <= float(beta) < 1.0:
-                raise ValueError(f"{name}: betas: invalid value {beta} at {k}: expected a number from 0 to below 1")
+        betas_below_one(name, group)
 
     def _step_group(self, group: dict[str, Any], params: list[Any], grads: list[Any]) -> None:
-        amsgrad = group["amsgrad"]
-        means, squares, largest, steps = [], [], [], []
-        for p in params:
-            state = self.state.get(p)
-            if not state:
-                state = self.state[p] = {
-                    "step": _core.backend.full((), 0, "float32"),
-                    "exp_avg": _core.backend.full(p.shape, 0, p._dtype),
-                    "exp_avg_sq": _core.backend.full(p.shape, 0, p._dtype),
-                }
-            if amsgrad:
-                if "max_exp_avg_sq" not in state:
-                    state["max_exp_avg_sq"] = _core.backend.full(p.shape, 0, p._dtype)
-                largest.append(state["max_exp_avg_sq"])
-            means.append(state["exp_avg"])
-            squares.append(state["exp_avg_sq"])
-            steps.append(state["step"])
+        steps, means, squares = self._states(params, exp_avg=0.0, exp_avg_sq=0.0)
+        largest = self._states(params, max_exp_avg_sq=0.0)[1] if group["amsgrad"] else []
         beta1, beta2 = group["betas"]
         _core.backend.adam_step(
             params,

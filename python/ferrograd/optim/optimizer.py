@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
@@ -11,9 +12,19 @@ from ..autograd import enable_grad, no_grad
 from ..creation import as_tensor
 from ..dtypes import BY_NAME
 from ..nn.module import zero_grad
+from ._hooks import Hooks, with_hooks
 
 
-class Optimizer:
+class _Required:
+    def __repr__(self) -> str:
+        return "<required parameter>"
+
+
+#: The default of an option that every group has to give.
+required = _Required()
+
+
+class Optimizer(Hooks):
     """The base of optimizers: `param_groups`, `state`, and how both are saved.
 
     A subclass gives its options with their defaults to `__init__` and says in `_step_group` how one group is updated,
@@ -29,7 +40,7 @@ class Optimizer:
         self._rates: dict[int, list[Any]] = {}
         #: The step count of updates that do not depend on it.
         self._count = _core.backend.full((), 0, "int64")
-        self.state: dict[Any, dict[str, Any]] = {}
+        self.state: dict[Any, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[dict[str, Any]] = []
         if isinstance(params, _core.TensorBase):
             raise TypeError(
@@ -64,6 +75,9 @@ class Optimizer:
             if not p.is_leaf:
                 raise ValueError("params: can't optimize a non-leaf Tensor: it is the result of an op")
         group = {**self.defaults, **param_group, "params": parameters}
+        missing = [name for name, value in group.items() if value is required]
+        if missing:
+            raise ValueError(f"param_group: expected the required option {missing[0]!r}, got none")
         self._check(group)
         if len({id(p) for p in parameters}) != len(parameters):
             raise ValueError("params: some parameters appear more than once in one group")
@@ -79,6 +93,20 @@ class Optimizer:
         """Updates `params`, all of which have gradients, in one call; a subclass says how."""
         raise NotImplementedError(f"{type(self).__name__}: _step_group: an optimizer has to say how a group is updated")
 
+    def _states(self, params: list[Any], **fresh: float) -> tuple[list[Any], ...]:
+        """The step counts of `params`, and of each named state a list; what is missing starts with the value given."""
+        lists: tuple[list[Any], ...] = tuple([] for _ in range(1 + len(fresh)))
+        for p in params:
+            state = self.state[p]
+            if "step" not in state:
+                state["step"] = _core.backend.full((), 0, "float32")
+            lists[0].append(state["step"])
+            for values, (name, value) in zip(lists[1:], fresh.items(), strict=True):
+                if name not in state:
+                    state[name] = _core.backend.full(p.shape, value, p._dtype)
+                values.append(state[name])
+        return lists
+
     def _rate(self, group: dict[str, Any]) -> Any:
         """The group's learning rate as the 0-d array that the kernel reads: one array, filled anew when it changes."""
         lr = group["lr"]
@@ -92,6 +120,7 @@ class Optimizer:
             entry[1] = lr
         return entry[2]
 
+    @with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates all parameters that have a gradient.
 
@@ -123,10 +152,15 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """State and options; parameters are numbered through all groups, as in PyTorch."""
+        for hook in self._hooked("state_dict_pre"):
+            hook(self)
         number = {id(p): k for k, p in enumerate(self._parameters())}
         groups = [{**g, "params": [number[id(p)] for p in g["params"]]} for g in self.param_groups]
         state = {number[id(p)]: dict(values) for p, values in self.state.items()}
-        return {"state": dict(sorted(state.items())), "param_groups": groups}
+        result = {"state": dict(sorted(state.items())), "param_groups": groups}
+        for hook in self._hooked("state_dict_post"):
+            result = hook(self, result) or result
+        return result
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Takes over copies of what `state_dict` gave, for the same parameters in the same order.
@@ -134,6 +168,8 @@ class Optimizer:
         Raises:
             ValueError: where groups or their sizes differ.
         """
+        for hook in self._hooked("load_state_dict_pre"):
+            state_dict = hook(self, state_dict) or state_dict
         groups = state_dict["param_groups"]
         if len(groups) != len(self.param_groups):
             raise ValueError(
@@ -147,7 +183,7 @@ class Optimizer:
                 )
         ids = chain.from_iterable(g["params"] for g in groups)
         by_id = dict(zip(ids, self._parameters(), strict=True))
-        state = {}
+        state: dict[Any, dict[str, Any]] = defaultdict(dict)
         for k, values in state_dict["state"].items():
             if k not in by_id:
                 raise ValueError(f"load_state_dict: state: expected the numbers of parameters, got {k!r}")
@@ -158,6 +194,14 @@ class Optimizer:
         for group in merged:
             self._check(group)
         self.state, self.param_groups = state, merged
+        for hook in self._hooked("load_state_dict_post"):
+            hook(self)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy or a pickle takes along: all but the hooks, as in PyTorch."""
+        return {
+            name: value for name, value in self.__dict__.items() if name not in ("_hooks", "_opt_called", "_watched")
+        }
 
     def _parameters(self) -> Iterable[Any]:
         return chain.from_iterable(g["params"] for g in self.param_groups)
@@ -185,5 +229,22 @@ def at_least_zero(optimizer: str, group: dict[str, Any], *names: str) -> None:
         value = group[name]
         if not (isinstance(value, (int, float, _core.TensorBase)) or hasattr(value, "__float__")):
             raise TypeError(f"{optimizer}: {name}: expected a number, got {type(value).__name__}")
+        if isinstance(value, _core.TensorBase) and value.numel() != 1:
+            raise ValueError(f"{optimizer}: {name}: expected a Tensor of one element, got shape {tuple(value.shape)}")
         if not float(value) >= 0.0:
             raise ValueError(f"{optimizer}: {name}: invalid value {value}: expected a number of at least 0")
+
+
+def betas_below_one(optimizer: str, group: dict[str, Any]) -> None:
+    """ValueError where `betas` are not two numbers from 0 to below 1."""
+    if len(group["betas"]) != 2:
+        raise ValueError(f"{optimizer}: betas: expected two numbers, got {group['betas']}")
+    for k, beta in enumerate(group["betas"]):
+        if not 0.0 <= float(beta) < 1.0:
+            raise ValueError(f"{optimizer}: betas: invalid value {beta} at {k}: expected a number from 0 to below 1")
+
+
+def no_differentiable(optimizer: str, differentiable: bool) -> None:
+    """ValueError where a step should be part of a graph."""
+    if differentiable:
+        raise ValueError(f"{optimizer}: differentiable: expected False (a step is one kernel, not recorded), got True")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from .optimizer import Optimizer, at_least_zero
+from .optimizer import Optimizer, at_least_zero, no_differentiable
 
 
 class SGD(Optimizer):
@@ -40,7 +40,7 @@ class SGD(Optimizer):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        _no_differentiable("SGD", differentiable)
+        no_differentiable("SGD", differentiable)
         #: How many steps each parameter with momentum has made.
         self._steps: dict[Any, Any] = {}
         defaults = dict(
@@ -65,7 +65,7 @@ class SGD(Optimizer):
         buffers, steps = [], []
         if group["momentum"]:
             for p in params:
-                state = self.state.setdefault(p, {})
+                state = self.state[p]
                 buffer = state.get("momentum_buffer")
                 if buffer is None:
                     buffer = state["momentum_buffer"] = _core.backend.full(p.shape, 0, p._dtype)
@@ -93,8 +93,3 @@ class SGD(Optimizer):
         # A parameter that has a buffer has made its first step.
         having = [p for p, state in self.state.items() if state.get("momentum_buffer") is not None]
         self._steps = {p: _core.backend.full((), 1, "float32") for p in having}
-
-
-def _no_differentiable(optimizer: str, differentiable: bool) -> None:
-    if differentiable:
-        raise ValueError(f"{optimizer}: differentiable: expected False (a step is one kernel, not recorded), got True")

@@ -93,14 +93,13 @@ pub fn nadam_step(
     Ok(())
 }
 
-/// `a ← a · factor` of a 0-d array, rounded to its dtype; what it then is.
+/// `a ← a · factor` of a 0-d array, in its dtype as PyTorch does; what it then is.
 fn multiply(a: &Array, factor: f64) -> f64 {
     // SAFETY: one element of this dtype, which `number` and `check_written` saw.
     unsafe {
         if a.dtype() == DType::F32 {
-            let product = (*a.ptr::<f32>() as f64 * factor) as f32;
-            *a.ptr_mut::<f32>() = product;
-            product as f64
+            *a.ptr_mut::<f32>() *= factor as f32;
+            *a.ptr::<f32>() as f64
         } else {
             *a.ptr_mut::<f64>() *= factor;
             *a.ptr::<f64>()

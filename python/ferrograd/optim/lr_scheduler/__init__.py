@@ -1,0 +1,16 @@
+"""Schedules of learning rates; PyTorch's names, and its `state_dict` keys."""
+
+from .base import LRScheduler
+from .composed import ChainedScheduler, SequentialLR
+from .cosine import CosineAnnealingLR, CosineAnnealingWarmRestarts
+from .cyclic import CyclicLR, OneCycleLR
+from .decay import (
+    ConstantLR, ExponentialLR, LambdaLR, LinearLR, MultiplicativeLR, MultiStepLR, PolynomialLR, StepLR,
+)  # fmt: skip
+from .plateau import ReduceLROnPlateau
+
+__all__ = [
+    *("ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR"),
+    *("ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR"),
+    *("PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR"),
+]
