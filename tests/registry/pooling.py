@@ -7,6 +7,7 @@ import itertools
 import numpy as np
 
 import ferrograd as fg
+from ferrograd.nn import functional as F
 
 from ._row import Arr, Bad, Row, Sample
 
@@ -208,6 +209,39 @@ def _pooled(shape, window):
     return _avg_pool(np.zeros(shape), **window).shape
 
 
+def _lp_pool(x, *, norm_type, kernel_size, stride, ceil_mode):
+    if np.isinf(norm_type):
+        sign = np.sign(norm_type)
+        window = _window(kernel_size, stride, ceil=ceil_mode)
+        return sign * _max_pool(sign * np.abs(x), **window)[0]
+    mean = _avg_pool(x**norm_type, **_mean(_window(kernel_size, stride, ceil=ceil_mode)))
+    return (mean * np.prod(kernel_size)) ** (1 / norm_type)
+
+
+def _max_unpool(x, indices, *, kernel_size, stride, padding, output_size=None):
+    lead, own = x.shape[: -len(kernel_size)], x.shape[-len(kernel_size) :]
+    size = output_size or [
+        (n - 1) * s + k - 2 * p for n, k, s, p in zip(own, kernel_size, stride, padding, strict=True)
+    ]
+    out = np.zeros((*lead, int(np.prod(size))))
+    np.put_along_axis(out, indices.reshape(*lead, -1), x.reshape(*lead, -1), -1)
+    return out.reshape(*lead, *size)
+
+
+def _places(shape, spatial, plane):
+    """Indices of a plane, each at most once."""
+    rng, lead = np.random.default_rng(3), shape[:-spatial]
+    n = int(np.prod(shape[-spatial:]))
+    rows = [rng.permutation(plane)[:n] for _ in range(int(np.prod(lead)))]
+    return np.array(rows, np.int64).reshape(shape)
+
+
+def _public(name):
+    return lambda x, *rest, kernel_size, **kwargs: getattr(F, f"{name}{len(kernel_size)}d")(
+        x, *rest, kernel_size=kernel_size, **kwargs
+    )
+
+
 _BATCHED = [(shape, window) for shape, window in _GEOMETRIES if len(shape) == len(window["kernel_size"]) + 2]
 
 ROWS = [
@@ -380,5 +414,66 @@ ROWS = [
         [Sample((Arr(shape, distinct=True),), {"sizes": sizes}) for shape, sizes in _ADAPTIVE_BATCHED],
         call=_channels_last(lambda x, **w: fg.ops.adaptive_max_pool(x, **w)),
         id="adaptive_max_pool-channels_last",
+    ),
+    Row(
+        "lp_pool",
+        _lp_pool,
+        [
+            Sample(
+                (Arr(shape, low=low, distinct=True),),
+                {"norm_type": p, "kernel_size": k, "stride": stride, "ceil_mode": ceil},
+            )
+            for shape, low, p, k, stride, ceil in [
+                ((2, 3, 9), -2.0, 2.0, (3,), (2,), False),
+                ((2, 3, 8), 0.1, 3.0, (3,), None, True),
+                ((3, 6, 7), 0.1, 1.5, (2, 3), (1, 2), False),
+                ((1, 2, 6, 6), -1.0, float("inf"), (2, 2), None, False),
+                ((1, 2, 6, 6), -1.0, -float("inf"), (3, 2), None, True),
+                ((1, 2, 4, 5, 4), -2.0, 2.0, (2, 2, 2), None, False),
+                ((4, 8, 30, 31), -2.0, 2.0, (3, 3), (2, 2), False),
+            ]
+        ],
+        [
+            Bad(
+                (Arr((2, 3, 5)),),
+                {"norm_type": 2.0, "kernel_size": (6,), "stride": None, "ceil_mode": False},
+                fg.ShapeError,
+                r"avg_pool: input: expected at least 6",
+            )
+        ],
+        call=_public("lp_pool"),
+        rtol=1e-5,
+        torch=lambda t, x, *, norm_type, kernel_size, stride, ceil_mode: getattr(
+            t.nn.functional, f"lp_pool{len(kernel_size)}d"
+        )(x, norm_type, kernel_size if len(kernel_size) > 1 else kernel_size[0], stride, ceil_mode),
+    ),
+    Row(
+        "max_unpool",
+        _max_unpool,
+        [
+            Sample(
+                (Arr(shape), _places(shape, len(k), plane)),
+                {"kernel_size": k, "stride": stride, "padding": padding, "output_size": size},
+            )
+            for shape, k, stride, padding, size, plane in [
+                ((2, 3, 4), (2,), (2,), (0,), None, 8),
+                ((3, 3, 2), (3, 2), (2, 2), (1, 0), None, 20),
+                ((2, 3, 3, 2), (2, 2), (2, 2), (0, 0), (7, 5), 35),
+                ((1, 2, 2, 2, 1), (2, 2, 2), (2, 2, 2), (0, 0, 0), None, 32),
+                ((4, 6, 20, 21), (2, 2), (2, 2), (0, 0), None, 1680),
+            ]
+        ],
+        [
+            Bad(
+                (Arr((2, 3)), np.full((2, 3), 6)),
+                {"kernel_size": (2,), "stride": (2,), "padding": (0,)},
+                IndexError,
+                r"index 6 is out of bounds",
+            )
+        ],
+        call=_public("max_unpool"),
+        torch=lambda t, x, indices, *, kernel_size, **kw: getattr(t.nn.functional, f"max_unpool{len(kernel_size)}d")(
+            x, indices, kernel_size, **kw
+        ),
     ),
 ]

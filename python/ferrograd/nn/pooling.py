@@ -9,13 +9,26 @@ from ._check import sizes
 from .module import Module
 
 __all__ = [
-    *("AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveAvgPool3d"),
-    *("AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AdaptiveMaxPool3d"),
-    *("AvgPool1d", "AvgPool2d", "AvgPool3d"),
-    *("FractionalMaxPool2d", "FractionalMaxPool3d"),
-    *("LPPool1d", "LPPool2d", "LPPool3d"),
-    *("MaxPool1d", "MaxPool2d", "MaxPool3d"),
-    *("MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
 ]
 
 

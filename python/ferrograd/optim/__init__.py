@@ -13,6 +13,16 @@ from .rmsprop import RMSprop
 from .sgd import SGD
 
 __all__ = [
-    *("Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "HessianFree", "NAdam", "Optimizer", "RAdam", "RMSprop", "SGD"),
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "HessianFree",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
     "lr_scheduler",
 ]

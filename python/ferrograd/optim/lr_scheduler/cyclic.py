@@ -100,7 +100,7 @@ class CyclicLR(_WithMomentum):
             return self._scale_fn_custom(x)
         if self.mode == "triangular":
             return 1.0
-        return 1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x
+        return float(1 / 2.0 ** (x - 1) if self.mode == "triangular2" else self.gamma**x)
 
     def get_lr(self) -> list[float]:
         """The learning rates at `last_epoch`; sets the momentum as well."""
@@ -201,8 +201,7 @@ class OneCycleLR(_WithMomentum):
             del self.base_momentums, self.max_momentums
         super().__init__(optimizer, last_epoch)
 
-    def _anneal(self, start: Any, end: Any, share: float) -> float:
-        start, end = float(start), float(end)
+    def _anneal(self, start: float, end: float, share: float) -> float:
         if self._anneal_func_type == "linear":
             return (end - start) * share + start
         return end + (start - end) / 2.0 * (math.cos(math.pi * share) + 1)
@@ -221,10 +220,11 @@ class OneCycleLR(_WithMomentum):
         if self.cycle_momentum:
             for group in self.optimizer.param_groups:
                 self._put_momentum(
-                    group, self._anneal(group[phase["start_momentum"]], group[phase["end_momentum"]], share)
+                    group,
+                    self._anneal(float(group[phase["start_momentum"]]), float(group[phase["end_momentum"]]), share),
                 )
         return [
-            self._anneal(group[phase["start_lr"]], group[phase["end_lr"]], share)
+            self._anneal(float(group[phase["start_lr"]]), float(group[phase["end_lr"]]), share)
             for group in self.optimizer.param_groups
         ]
 
