@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable
 from typing import Any
 
 STEPS = 100
 #: The metric that ReduceLROnPlateau sees: it falls, stays, falls again, and grows.
 METRICS = [1.0 / (1 + min(k, 12)) if k < 50 else 0.05 + abs(k - 60) * 0.002 for k in range(STEPS)]
+
+
+def swa(lr_scheduler: Any) -> Any:
+    """The module `swa_utils` beside `lr_scheduler`."""
+    return importlib.import_module(lr_scheduler.__name__.replace("lr_scheduler", "swa_utils"))
 
 
 def falling(epoch: int) -> float:
@@ -52,6 +58,9 @@ SCHEDULES: dict[str, Callable[[Any, Any], Any]] = {
     "sequential": lambda s, o: s.SequentialLR(
         o, [s.LinearLR(o, 0.05, total_iters=10), s.CosineAnnealingLR(o, 50), s.ExponentialLR(o, 0.9)], [10, 60]
     ),
+    "swa": lambda s, o: swa(s).SWALR(o, [0.05, 0.001], 12),
+    "swa-linear": lambda s, o: swa(s).SWALR(o, 0.03, 30, "linear"),
+    "swa-at-once": lambda s, o: swa(s).SWALR(o, 0.03, 0),
     "chained": lambda s, o: s.ChainedScheduler([s.LinearLR(o, 0.2, total_iters=8), s.ExponentialLR(o, 0.98)]),
 }
 
