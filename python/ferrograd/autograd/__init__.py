@@ -9,4 +9,7 @@ from .._core import is_grad_enabled
 from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .anomaly import detect_anomaly
 from .engine import backward, grad
+from . import function, functional
+from .function import Function
+from .gradcheck import GradcheckError, gradcheck, gradgradcheck
 from .graph import Node

@@ -20,8 +20,9 @@ import numpy as np
 from .. import _core, ops
 from .._core import set_grad_mode
 from ..grad_mode import enable_grad, set_grad_enabled
-from .graph import Node, Output, target, unpack
+from .graph import Node, Output, target
 from .hooks import run_hooks, run_node_hooks
+from .saved import unpack
 
 if TYPE_CHECKING:
     from .._tensor import Tensor

@@ -6,6 +6,7 @@ gradients of its operands go (`edges`) and what its op's rule needs (`saved`).
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from itertools import count
 from typing import Any
@@ -15,6 +16,16 @@ from .._core import capture
 from . import anomaly
 
 _order = count()
+#: How many `saved_tensors_hooks` are in force on all threads; each thread has its own pairs of hooks.
+_packing = 0
+
+
+class _Pairs(threading.local):
+    def __init__(self) -> None:
+        self.stack: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = []
+
+
+_pairs = _Pairs()
 
 
 class Node:
@@ -38,6 +49,8 @@ class Node:
         else:
             self.results = 1
             self.shape, self.dtype = result.shape, result._dtype
+        if _packing:
+            self.saved = _packed(self)
         if anomaly.enabled:
             self.checksums = [s.checksum() if type(s) is _core.Saved else None for s in self.saved]
 
@@ -83,24 +96,73 @@ def target(edge: Any) -> Any:
     return edge.node if type(edge) is Output else edge
 
 
-def unpack(node: Node) -> list[Any]:
-    """What the node saved, as Tensors again."""
-    if node.saved is None:
-        raise RuntimeError(
-            f"backward of {node.name}: trying to go through the graph a second time, after what it saved was freed; "
-            "use retain_graph=True the first time"
-        )
-    if anomaly.enabled and hasattr(node, "checksums"):
-        for what, saved, before in zip(node.op.saves, node.saved, node.checksums, strict=True):
-            if before is not None and saved.checksum() != before:
-                raise RuntimeError(
-                    f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "
-                    "that no op made (through NumPy, say); copy before writing"
-                )
-    return [_unpacked(node, what, saved) for what, saved in zip(node.op.saves, node.saved, strict=True)]
+class saved_tensors_hooks:
+    """Inside, what an op saves for its gradient is kept as `pack_hook(tensor)`, and is `unpack_hook` of that in backward.
+
+    So activations can be kept elsewhere, in fewer bits, or not at all. The tensor that is packed must not be changed in
+    place by the hooks; what is unpacked must be a tensor of the same values.
+
+    Example:
+        >>> import ferrograd as fg
+        >>> x = fg.tensor([1.0, 2.0], requires_grad=True)
+        >>> with fg.autograd.graph.saved_tensors_hooks(lambda t: t.numpy().copy(), fg.from_numpy):
+        ...     y = (x * x).sum()
+        >>> y.backward()
+        >>> x.grad.tolist()
+        [2.0, 4.0]
+    """
+
+    def __init__(self, pack_hook: Callable[[Any], Any], unpack_hook: Callable[[Any], Any]) -> None:
+        self.pack_hook = pack_hook
+        self.unpack_hook = unpack_hook
+
+    def __enter__(self) -> None:
+        global _packing
+        _pairs.stack.append((self.pack_hook, self.unpack_hook))
+        _packing += 1
+
+    def __exit__(self, *_: object) -> None:
+        global _packing
+        _pairs.stack.pop()
+        _packing -= 1
 
 
-def _unpacked(node: Node, what: str, saved: Any) -> Any:
-    if type(saved) is tuple and what.startswith("*"):
-        return tuple(_unpacked(node, what, part) for part in saved)
-    return saved.unpack(node, what) if type(saved) is _core.Saved else saved
+def packs() -> bool:
+    """Whether what ops save goes through hooks on this thread."""
+    return bool(_packing and _pairs.stack)
+
+
+class Packed:
+    """What a hook has made of a saved tensor."""
+
+    __slots__ = ("handle", "hook")
+
+    def __init__(self, handle: Any, hook: Callable[[Any], Any]) -> None:
+        self.handle = handle
+        self.hook = hook
+
+    def unpack(self) -> Any:
+        """The tensor again, outside the graph."""
+        tensor = self.hook(self.handle)
+        if not isinstance(tensor, _core.TensorBase):
+            raise TypeError(
+                f"saved_tensors_hooks: unpack_hook: expected it to return a Tensor, got {type(tensor).__name__}"
+            )
+        return _core.backend.detach(tensor)
+
+
+def _packed(node: Node) -> tuple[Any, ...]:
+    """What the node saves, through the innermost hooks."""
+    saved: tuple[Any, ...] = node.saved or ()
+    if not _pairs.stack:
+        return saved
+    pack, hook = _pairs.stack[-1]
+
+    def one(value: Any) -> Any:
+        if type(value) is tuple:
+            return tuple(one(part) for part in value)
+        if type(value) is not _core.Saved:
+            return value
+        return Packed(pack(_core.backend.detach(value.unpack(node, "saved"))), hook)
+
+    return tuple(one(value) for value in saved)
