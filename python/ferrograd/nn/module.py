@@ -8,18 +8,17 @@ from typing import Any
 from .. import _core
 from .._tensor import Tensor
 from ..autograd import no_grad
-from ..autograd.hooks import RemovableHandle
 from ..dtypes import BY_NAME, dtype_name
 from ..dtypes import device as _device
 from . import _state
-from ._backward_hooks import Watch
+from ._hooks import HOOKS, Hooked
 from ._where import locate
-from .parameter import Parameter
+from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
 
 
-class Module:
+class Module(Hooked):
     """The base of layers and models.
 
     A subclass creates its parameters and child modules in `__init__`, after `super().__init__()`, by assigning them as
@@ -64,10 +63,7 @@ class Module:
             _buffers={},
             _non_persistent_buffers_set=set(),
             _modules={},
-            _forward_pre_hooks={},
-            _forward_hooks={},
-            _backward_pre_hooks={},
-            _backward_hooks={},
+            **{name: {} for name in HOOKS},
         )
 
     # -- the call ------------------------------------------------------------------------------------------------------
@@ -84,58 +80,6 @@ class Module:
         except Exception as error:
             locate(error, self, args)
             raise
-
-    def _call_with_hooks(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
-            changed = hook(self, args, kwargs) if with_kwargs else hook(self, args)
-            if changed is None:
-                continue
-            if with_kwargs:
-                if not (isinstance(changed, tuple) and len(changed) == 2):
-                    raise RuntimeError(
-                        f"forward pre-hook: expected None or a pair (args, kwargs), got {type(changed).__name__}"
-                    )
-                args, kwargs = changed
-            else:
-                args = changed if isinstance(changed, tuple) else (changed,)
-        watch = Watch(self) if self._backward_hooks or self._backward_pre_hooks else None
-        if watch is not None:
-            args = watch.inputs(args)
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            changed = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
-            if changed is not None:
-                result = changed
-        return result if watch is None else watch.output(result)
-
-    def register_forward_pre_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args)` before `forward`; what it returns, if anything, takes the arguments' place.
-
-        With `with_kwargs` it is `hook(module, args, kwargs)` and returns None or a pair.
-        """
-        return _register(self._forward_pre_hooks, (hook, with_kwargs), prepend)
-
-    def register_forward_hook(
-        self, hook: Callable[..., Any], *, prepend: bool = False, with_kwargs: bool = False
-    ) -> RemovableHandle:
-        """Calls `hook(module, args, output)` after `forward`; what it returns, if anything, takes the output's place.
-
-        With `with_kwargs` it is `hook(module, args, kwargs, output)`.
-        """
-        return _register(self._forward_hooks, (hook, with_kwargs), prepend)
-
-    def register_full_backward_pre_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_output)` before the gradients inside; what it returns takes grad_output's place."""
-        return _register(self._backward_pre_hooks, hook, prepend)
-
-    def register_full_backward_hook(self, hook: Callable[..., Any], prepend: bool = False) -> RemovableHandle:
-        """Calls `hook(module, grad_input, grad_output)` when the gradients of the inputs are known.
-
-        Both are tuples, None standing for what has no gradient. What the hook returns takes the place of grad_input.
-        """
-        return _register(self._backward_hooks, hook, prepend)
 
     # -- attributes ----------------------------------------------------------------------------------------------------
 
@@ -155,6 +99,10 @@ class Module:
             self._needs_init("parameters", registers[0])
             self._forget(name, "_parameters")
             self.register_parameter(name, value)
+        elif isinstance(value, Buffer):
+            self._needs_init("buffers", registers[1])
+            self._forget(name, "_buffers")
+            self.register_buffer(name, value, value.persistent)
         elif isinstance(value, Module):
             self._needs_init("modules", registers[2])
             self._forget(name, "_modules")
@@ -271,9 +219,9 @@ class Module:
             if child is not None:
                 yield from child.named_modules(memo, f"{prefix}.{name}" if prefix else name, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
-        for _, module in self.named_modules():
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
@@ -336,6 +284,21 @@ class Module:
             module = child
         return module
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Puts a module at a path such as 'features.3'; with `strict` in place of one that is there."""
+        if target == "":
+            raise ValueError("set_submodule: target: expected a path, got ''")
+        if not isinstance(module, Module):
+            raise ValueError(f"set_submodule: module: expected an nn.Module, got {type(module).__name__}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        there = getattr(parent, name, None)
+        if strict and not hasattr(parent, name):
+            raise AttributeError(f"set_submodule: {type(parent).__name__} has no attribute '{name}' (of '{target}')")
+        if there is not None and not isinstance(there, Module):
+            raise AttributeError(f"set_submodule: '{name}' (of '{target}') is not an nn.Module")
+        setattr(parent, name, module)
+
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a path such as 'features.3.weight'."""
         return self._get(target, "_parameters", "an nn.Parameter")  # type: ignore[no-any-return]
@@ -358,12 +321,30 @@ class Module:
     ) -> dict[str, Any]:
         """Parameters and persistent buffers by path, outside any graph; they share the module's memory."""
         state = {} if destination is None else destination
+        for hook in list(self._state_dict_pre_hooks.values()):
+            hook(self, prefix, keep_vars)
         for name, value in _state.own_state(self).items():
             state[prefix + name] = value if keep_vars else value.detach()
+        if _state.has_extra(self, "get_extra_state"):
+            state[prefix + _state.EXTRA] = self.get_extra_state()
         for name, child in self._modules.items():
             if child is not None:
                 child.state_dict(destination=state, prefix=f"{prefix}{name}.", keep_vars=keep_vars)
+        for hook in list(self._state_dict_hooks.values()):
+            if hook(self, state, prefix, {}) is not None:
+                raise RuntimeError("state_dict post-hook: expected None (change the state dict in place), got a value")
         return state
+
+    def get_extra_state(self) -> Any:
+        """What a subclass adds to its part of the state dict, under `_extra_state`; it defines `set_extra_state` too."""
+        raise RuntimeError(f"{type(self).__name__}: get_extra_state: a class with an extra state has to define it")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Takes back what `get_extra_state` gave."""
+        raise RuntimeError(f"{type(self).__name__}: set_extra_state: a class with an extra state has to define it")
+
+    def _complete_state(self, state: dict[str, Any], prefix: str) -> None:
+        """Adds to a state dict that is loaded what older ones of this class lack."""
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -435,6 +416,10 @@ class Module:
                 _convert(tensor, name)
         return self
 
+    def type(self, dst_type: Any) -> Any:
+        """Floating-point parameters and buffers in another dtype."""
+        return self.to(dst_type)
+
     def float(self) -> Any:
         """Parameters and buffers as float32."""
         return self.to("float32")
@@ -457,6 +442,9 @@ class Module:
 
     # -- text ----------------------------------------------------------------------------------------------------------
 
+    def _get_name(self) -> str:
+        return self.__class__.__name__
+
     def extra_repr(self) -> str:
         """What stands between the parentheses of the `repr`; a subclass says it."""
         return ""
@@ -474,16 +462,6 @@ class Module:
 
 def _indented(text: str) -> str:
     return text.replace("\n", "\n  ")
-
-
-def _register(hooks: dict[int, Any], hook: Any, prepend: bool) -> RemovableHandle:
-    handle = RemovableHandle(hooks)
-    later = dict(hooks) if prepend else {}
-    if prepend:
-        hooks.clear()
-    hooks[handle.id] = hook
-    hooks.update(later)
-    return handle
 
 
 def _convert(tensor: Any, name: str) -> None:

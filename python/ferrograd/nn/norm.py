@@ -78,6 +78,11 @@ class _BatchNorm(Module):
             init.ones_(self.running_var)
             _core.backend.copy_(self.num_batches_tracked, 0)
 
+    def _complete_state(self, state: dict[str, Any], prefix: str) -> None:
+        # As PyTorch with weights that do not say their version, such as safetensors: from before there was a count.
+        if self.num_batches_tracked is not None and f"{prefix}running_mean" in state:
+            state.setdefault(f"{prefix}num_batches_tracked", self.num_batches_tracked)
+
     def reset_parameters(self) -> None:
         """Sets the weight to 1, the bias to 0, and forgets the running averages."""
         self.reset_running_stats()

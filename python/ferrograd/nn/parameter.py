@@ -8,7 +8,7 @@ from .. import _core
 from .._tensor import Tensor
 from ..creation import as_tensor, empty
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -34,3 +34,22 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return f"Parameter containing:\n{super().__repr__()}"
+
+
+class Buffer(Tensor):
+    """A Tensor that a Module lists among its buffers when it is assigned as an attribute.
+
+    It shares the memory of `data`.
+
+    Args:
+        data: a Tensor or an ndarray; default: no elements.
+        persistent: whether it is part of the state dict.
+    """
+
+    persistent: bool = True
+
+    def __new__(cls, data: Any = None, *, persistent: bool = True) -> Any:
+        source = empty(0) if data is None else as_tensor(data)
+        made = _core.TensorBase._make(cls, source, source.requires_grad)
+        made.persistent = persistent
+        return made
