@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 from typing import Any
 
 from ... import ops
@@ -17,7 +18,7 @@ def fuse_conv_bn_eval(conv: Any, bn: Any, transpose: bool = False) -> Any:
 
     `transpose` says that it is a transposed convolution.
     """
-    return _fused("fuse_conv_bn_eval", conv, bn, lambda *args: fuse_conv_bn_weights(*args, transpose))
+    return _fused("fuse_conv_bn_eval", conv, bn, functools.partial(fuse_conv_bn_weights, transpose=transpose))
 
 
 def fuse_linear_bn_eval(linear: Any, bn: Any) -> Any:
