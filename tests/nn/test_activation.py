@@ -121,5 +121,7 @@ def test_wrong_arguments():
         nn.RReLU(1.0, 0.5)(fg.ones(2))
     with pytest.raises(TypeError, match=r"relu6_: inplace: expected a Tensor"):
         F.relu6(np.ones(2), inplace=True)
+    with pytest.warns(FutureWarning, match="Hardtanh: min_value and max_value are deprecated"):
+        assert nn.Hardtanh(min_value=-2.0)(fg.tensor([-3.0, 3.0])).tolist() == [-2.0, 1.0]
     with pytest.warns(UserWarning, match="softmin: dim"):
         F.softmin(fg.ones(2, 2))

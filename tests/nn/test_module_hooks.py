@@ -188,3 +188,5 @@ def test_modules_with_duplicates_and_conversion_by_type():
     assert len(list(model.modules())) == 2
     assert len(list(model.modules(remove_duplicate=False))) == 3
     assert model.type(fg.float64)[0].weight.dtype == fg.float64
+    with pytest.raises(RuntimeError, match="cuda: this build of ferrograd computes on the CPU"):
+        model.cuda()

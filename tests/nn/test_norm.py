@@ -64,6 +64,9 @@ def test_normalize_of_zeros():
     assert y.tolist() == [[0.0, 0.0], [pytest.approx(0.6), pytest.approx(0.8)]]
     y.backward(fg.ones(2, 2))
     np.testing.assert_allclose(x.grad.numpy(), [[1e12, 1e12], [0.032, -0.024]], rtol=1e-5)
+    place = fg.empty(1, 2)
+    assert F.normalize(fg.tensor([[3.0, 4.0]]), out=place) is place
+    assert place.tolist() == [[pytest.approx(0.6), pytest.approx(0.8)]]
     assert F.normalize(fg.ones(2, 2), dim=(0, 1)).tolist() == [[0.5, 0.5], [0.5, 0.5]]
     assert F.normalize(fg.tensor([[0.0, 2.0, 2.0]]), p=0).tolist() == [[0.0, 1.0, 1.0]]
 

@@ -68,3 +68,14 @@ def test_vectors():
         utils.vector_to_parameters(fg.zeros(7), net.parameters())
     with pytest.raises(TypeError, match="vec: expected a Tensor, got list"):
         utils.vector_to_parameters([0.0], net.parameters())
+
+
+def test_clipping_by_a_norm_of_ones_own_and_the_former_name():
+    params = parameters()
+    utils.clip_grads_with_norm_(params, 2.0, fg.tensor(4.0))
+    np.testing.assert_allclose(params[1].grad.numpy(), [6.0], rtol=1e-6)
+    assert utils.get_total_norm(params[1].grad, foreach=False).item() == pytest.approx(6.0, rel=1e-6)
+    with pytest.warns(FutureWarning, match="clip_grad_norm is deprecated"):
+        utils.clip_grad_norm(params, 1.0, foreach=True)
+    with pytest.raises(ValueError, match="norm_type: expected a number other than 0"):
+        utils.clip_grad_norm_(params, 1.0, 0)

@@ -2,6 +2,7 @@
 
 from . import functional, init, utils
 from .activation import *
+from .adaptive import *
 from .attention import *
 from .containers import *
 from .conv import *

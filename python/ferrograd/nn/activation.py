@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 from ..creation import empty
@@ -210,8 +211,21 @@ class Softplus(Module):
 class Hardtanh(Module):
     """x, held between min_val and max_val."""
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
+    def __init__(
+        self,
+        min_val: float = -1.0,
+        max_val: float = 1.0,
+        inplace: bool = False,
+        min_value: float | None = None,
+        max_value: float | None = None,
+    ) -> None:
         super().__init__()
+        if min_value is not None or max_value is not None:
+            warnings.warn(
+                "Hardtanh: min_value and max_value are deprecated; pass min_val and max_val", FutureWarning, 2
+            )
+            min_val = min_val if min_value is None else min_value
+            max_val = max_val if max_value is None else max_value
         if not max_val > min_val:
             raise ValueError(f"Hardtanh: max_val: expected a number above min_val ({min_val}), got {max_val}")
         self.min_val = min_val

@@ -440,6 +440,12 @@ class Module(Hooked):
         """On the CPU."""
         return self
 
+    def cuda(self, device: Any = None) -> Any:
+        """Raises: there is no GPU here."""
+        raise RuntimeError(
+            "cuda: this build of ferrograd computes on the CPU; ask fg.cuda.is_available() first, or use .to(device)"
+        )
+
     # -- text ----------------------------------------------------------------------------------------------------------
 
     def _get_name(self) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from ... import _core, ops
 from ...autograd import no_grad
 from ...dtypes import dtype_name
+from ...functions.arithmetic import into
 from ...functions.shape import normalize_dim
 from ._norm import vector_norm
 
@@ -25,11 +26,14 @@ __all__ = [
 ]
 
 
-def normalize(input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12) -> Tensor:
+def normalize(
+    input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Any = None
+) -> Tensor:
     """x / max(‖x‖ₚ, eps), the norm along `dim`."""
     ndim = len(input.shape)
     dims = tuple(normalize_dim("normalize", d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
-    return ops.div(input, ops.clip(vector_norm(input, p, dims, True), float(eps), None))  # type: ignore[no-any-return]
+    norm = ops.clip(vector_norm(input, p, dims, True), float(eps), None)
+    return ops.div(input, norm) if out is None else into(out, "div", input, norm)  # type: ignore[no-any-return]
 
 
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
