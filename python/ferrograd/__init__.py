@@ -15,6 +15,7 @@ from .functions import *
 from ._tensor import Tensor
 from . import data
 from . import func
+from . import models
 from . import nn
 from . import optim
 from . import random
@@ -26,6 +27,7 @@ from .legacy import (
 )  # fmt: skip
 from .printing import get_printoptions, printoptions, set_printoptions
 from . import models
+from .analysis import receptive_field, summary
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
