@@ -58,9 +58,23 @@ def test_the_lectures_formulas():
     (nn.Conv3d(2, 3, 2, padding=1), (1, 2, 3, 3, 3), 3 * 4**3 * 2 * 8),
     (nn.ConvTranspose2d(4, 6, 3, stride=2, groups=2), (1, 4, 5, 5), 25 * 4 * 3 * 9),
     (nn.BatchNorm1d(3), (2, 3, 4), 0),
+    (nn.Bilinear(3, 4, 5), [(2, 3), (2, 4)], 2 * 5 * 4 * (3 + 1)),
+    (nn.RNN(3, 4), (6, 2, 3), 12 * (4 * 3 + 4 * 4)),
+    (nn.LSTM(3, 4, num_layers=2, bidirectional=True), (6, 2, 3), 12 * 2 * 4 * (4 * 3 + 4 * 4 + 4 * 8 + 4 * 4)),
+    (nn.LSTM(3, 4, proj_size=2), (6, 3), 6 * (16 * 3 + 16 * 2 + 2 * 4)),
+    (nn.GRU(3, 4, batch_first=True), (2, 6, 3), 12 * 3 * (4 * 3 + 4 * 4)),
+    (nn.HigherOrderRNN(3, 4, order=3), (6, 2, 3), 12 * (4 * 3 + 3 * 4 * 4)),
+    (nn.LSTMCell(3, 4), (5, 3), 5 * 16 * (3 + 4)),
+    (nn.TDNN(3, 4, context=[-1, 0, 3]), (9, 2, 3), 5 * 2 * 4 * 3 * 3),
+    (nn.FSMN(3, lookback=2, lookahead=1), (9, 2, 3), 9 * 2 * 3 * 4),
 ])  # fmt: skip
 def test_multiply_adds(layer, shape, cost):
     assert fg.summary(layer, shape).multiply_adds == cost
+
+
+def test_packed_sequences_cost_their_lengths():
+    packed = nn.utils.rnn.pack_padded_sequence(fg.zeros(6, 2, 3), fg.tensor([6, 2]))
+    assert fg.summary(nn.RNN(3, 4), input_data=(packed,)).multiply_adds == 8 * (4 * 3 + 4 * 4)
 
 
 def counted(layer, inputs):

@@ -265,6 +265,26 @@ def _pooling(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     return _windows(field, len(shape) - len(kernel), kernel, window["stride"], _before(window["padding"]), dilation)
 
 
+def _adaptive_pooling(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
+    """m windows over n places: the same windows everywhere where m divides n, else of different sizes."""
+    field, shape = _only(operands)
+    sizes = node.attributes["sizes"]
+    result = []
+    for e in field:
+        k = -1 if e.dim is None else e.dim - (len(shape) - len(sizes))
+        if e.dim is not None and k >= 0:
+            n, m = shape[e.dim], sizes[k]
+            if 1 in (n, m):
+                e = e.everywhere(n)
+            elif n % m or e.merged:
+                raise _NoFormula
+            else:
+                (e,) = _windows((replace(e, dim=0),), 0, (n // m,), (n // m,), (0,), (1,))
+                e = replace(e, dim=k + len(shape) - len(sizes))
+        result.append(e)
+    return tuple(result)
+
+
 def _reshaped(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     """A dimension goes on as one of the new ones, or within one."""
     field, shape = _only(operands)
@@ -370,6 +390,7 @@ _RULES: dict[str, Callable[[Node, list[tuple[Any, Shape]]], Field]] = {
     **dict.fromkeys(("amax", "amin", "logsumexp", "max_dim", "mean", "min_dim", "prod", "std", "sum", "var"), _reduced),
     **dict.fromkeys(("convolution", "convolution_activation"), _convolution),
     **dict.fromkeys(("avg_pool", "max_pool"), _pooling),
+    **dict.fromkeys(("adaptive_avg_pool", "adaptive_max_pool"), _adaptive_pooling),
     **dict.fromkeys(("reshape", "view"), _reshaped),
     "conv_input_grad": _transposed_convolution,
     "linear": _linear,

@@ -18,7 +18,8 @@ def multiply_adds(module: nn.Module, inputs: tuple[Any, ...], output: Any) -> in
 
     A linear layer: in · out for each row. A convolution of k kernels of size f over p plies: f² · p · k for each place of
     the result, of which there are (d - f + 1)² without padding and stride. Multi-head attention: the projections, and
-    2 · L · S · E for the scores and the means.
+    2 · L · S · E for the scores and the means. A recurrent layer: every matrix once a step. A layer over delayed copies:
+    features · taps for each place of the result.
     """
     return 0
 
@@ -57,3 +58,40 @@ def _(module: nn.MultiheadAttention, inputs: tuple[Any, ...], output: Any) -> in
 def _(module: CausalSelfAttention, inputs: tuple[Any, ...], output: Any) -> int:
     n, length, e = output.shape
     return 2 * n * length * length * e  # type: ignore[no-any-return]
+
+
+@multiply_adds.register
+def _(module: nn.Bilinear, inputs: tuple[Any, ...], output: Any) -> int:
+    return output.numel() * module.in2_features * (module.in1_features + 1)  # type: ignore[no-any-return]
+
+
+@multiply_adds.register
+def _(module: nn.RNNBase, inputs: tuple[Any, ...], output: Any) -> int:
+    return _rows(inputs[0]) * _matrices(module)
+
+
+@multiply_adds.register(nn.RNNCell)
+@multiply_adds.register(nn.LSTMCell)
+@multiply_adds.register(nn.GRUCell)
+def _(module: Any, inputs: tuple[Any, ...], output: Any) -> int:
+    return _rows(inputs[0]) * _matrices(module)
+
+
+def _rows(x: Any) -> int:
+    """How many vectors the input holds, packed sequences without what pads them."""
+    x = x.data if isinstance(x, nn.utils.rnn.PackedSequence) else x
+    return math.prod(x.shape[:-1])
+
+
+def _matrices(module: nn.Module) -> int:
+    return sum(p.numel() for p in module.parameters(recurse=False) if p.ndim > 1)
+
+
+@multiply_adds.register
+def _(module: nn.TDNN, inputs: tuple[Any, ...], output: Any) -> int:
+    return output.numel() * math.prod(module.weight.shape[1:])  # type: ignore[no-any-return]
+
+
+@multiply_adds.register
+def _(module: nn.FSMN, inputs: tuple[Any, ...], output: Any) -> int:
+    return output.numel() * (module.lookback + 1 + module.lookahead)  # type: ignore[no-any-return]

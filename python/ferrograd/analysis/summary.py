@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,10 +19,8 @@ from .field import ReceptiveField, describe
 
 __all__ = ["LayerSummary", "Summary", "summary"]
 
-_SPATIAL = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d,
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
-)  # fmt: skip
+#: Layers of windows over places: where a model has one, receptive fields are worth a column.
+_WINDOWS = tuple(kind for name, kind in vars(nn).items() if re.fullmatch(r"\w*(Conv|Pool)\w*[123]d", name))
 
 
 @dataclass
@@ -142,7 +141,7 @@ def _image(model: nn.Module, inputs: list[Any]) -> Any:
     found = tensors(inputs)
     if len(found) != 1 or found[0].ndim < 3 or not found[0].is_floating_point():
         return None
-    if not any(isinstance(module, _SPATIAL) for module in model.modules()):
+    if not any(isinstance(module, _WINDOWS) for module in model.modules()):
         return None
     found[0].requires_grad = True
     return found[0]
