@@ -70,12 +70,21 @@ NETWORKS = {
         (1, 1, 14, 14),
     ),
     "softmax of channels": (nn.Sequential(nn.Conv2d(1, 3, 2), nn.Softmax(1), nn.Conv2d(3, 1, 3)), (1, 1, 11, 11)),
+    "pieces put together": (
+        nn.Sequential(nn.Conv1d(1, 2, 3), Call(lambda x: fg.stack([x[:, 0], x[:, 1]], 1)), Call(lambda x: fg.cat([x, x], 0)[:1])),
+        (1, 1, 9),
+    ),
     "the mean of all": (nn.Sequential(nn.Conv2d(1, 2, 3), Call(lambda x: x.mean((2, 3))), nn.Linear(2, 3)), (1, 1, 8, 9)),
     "weights from the mean of all": (
         nn.Sequential(nn.Conv2d(1, 2, 3, padding=1), Call(lambda x: x * x.mean((2, 3), keepdim=True)), nn.Conv2d(2, 1, 1)),
         (1, 1, 9, 9),
     ),
     "the mean of a row": (nn.Sequential(nn.Conv2d(1, 2, 3), Call(lambda x: x.mean(3, keepdim=True))), (1, 1, 12, 9)),
+    "mirrored padding": (
+        nn.Sequential(nn.Conv2d(1, 2, 3, padding=(2, 1), padding_mode="reflect"), nn.ReLU(), nn.Conv2d(2, 1, 3, padding=1, padding_mode="circular")),
+        (1, 1, 12, 13),
+    ),
+    "chosen places": (nn.Sequential(nn.Conv1d(1, 1, 3), Call(lambda x: x[:, :, np.arange(2, 40, 3)]), nn.Conv1d(1, 1, 2)), (1, 1, 50)),
     "adaptive pooling": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.AdaptiveAvgPool2d((4, 1)), nn.ReLU()), (1, 1, 14, 9)),
     "adaptive maxima": (nn.Sequential(nn.Conv1d(1, 2, 3), nn.AdaptiveMaxPool1d(3)), (1, 1, 14)),
     "flattened": (nn.Sequential(nn.Conv2d(1, 2, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(18, 4), nn.ReLU()), (1, 1, 8, 8)),
@@ -145,6 +154,15 @@ def test_transposed_convolutions():
             assert last <= field.start[0] + p / stride + field.size[0]
 
 
+def test_places_repeated():
+    """Nearest neighbours, then a convolution: it sees the most where its window begins with the last of a place's copies."""
+    model = positive(nn.Sequential(nn.Conv1d(1, 1, 3), nn.Upsample(scale_factor=3), nn.Conv1d(1, 1, 3)))
+    field = fg.receptive_field(model, (1, 1, 12))
+    assert field.stride == (1 / 3,)
+    seen = [by_gradient(model, (1, 1, 12), (p,))[0] for p in range(9, 12)]
+    assert max(last - first + 1 for first, last in seen) == field.size[0] == 4
+
+
 def test_the_lectures_stack():
     """Two layers of f x f see 2f - 1; a pooling of m doubles the steps."""
     f = 5
@@ -192,6 +210,7 @@ ERRORS = [
         "there is no formula for how 'reshape' moves places",
     ),
     (nn.AdaptiveAvgPool1d(4), (1, 1, 6), ValueError, "there is no formula for how 'adaptive_avg_pool' moves places"),
+    (Join(fg.stack, nn.Identity(), nn.Conv1d(1, 1, 3, padding=1)), (1, 1, 6), ValueError, "how 'stack' moves places"),
     (nn.Flatten(), (1, 2, 6), ValueError, "flattened form"),
     (Call(lambda x: fg.ones(3)), (1, 2, 6), ValueError, "does not depend on the input"),
     (Call(lambda x: None), (1, 2, 6), ValueError, "expected it to return a Tensor"),

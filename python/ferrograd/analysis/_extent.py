@@ -12,6 +12,8 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
 
+import numpy as np
+
 from ..autograd.graph import Node, target, unpack
 
 Shape = tuple[int, ...]
@@ -354,6 +356,39 @@ def _indexed(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     return tuple(found)
 
 
+def _picked(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
+    """A dimension by a list of its places: at equal steps, each several times, or all with more around them (padding)."""
+    field, shape = operands[0]
+    dims, indices = node.attributes["dims"], unpack(node)[1]
+    if len(dims) != 1 or indices[0].ndim != 1:
+        raise _NoFormula
+    dim, n = dims[0] % len(shape), shape[dims[0]]
+    places = np.asarray(indices[0]) % n
+    steps = np.diff(places)
+    inside = np.flatnonzero(places == 0)
+    padding = [int(k) for k in inside if np.array_equal(places[k : k + n], np.arange(n))]
+    times = max(len(places) // n, 1)
+    result = []
+    for e in field:
+        if e.dim == dim:
+            first, step, back = 0, Fraction(1), _NONE
+            if e.merged:
+                raise _NoFormula
+            if padding:
+                first = -padding[0]
+            elif len(steps) == 0 or (steps == steps[0]).all():
+                first, step = int(places[0]), Fraction(int(steps[0]) if len(steps) else 0)
+            elif np.array_equal(places, np.arange(n * times) // times):
+                step, back = Fraction(1, times), e.jump * Fraction(times - 1, times)
+            else:
+                raise _NoFormula
+            shift = first * e.jump
+            low, high = e.low + shift - max(back, _NONE), e.high + shift - min(back, _NONE)
+            e = replace(e, jump=e.jump * step, low=low, high=high)
+        result.append(e)
+    return tuple(result)
+
+
 def _concatenated(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     seen = [(field, shape) for field, shape in operands if field is not None]
     dim = node.attributes["dim"] % len(seen[0][1])
@@ -365,6 +400,8 @@ def _concatenated(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
 def _stacked(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     seen = [(field, shape) for field, shape in operands if field is not None]
     dim = node.attributes["dim"] % (len(seen[0][1]) + 1)
+    if any(field != seen[0][0] for field, _ in seen):
+        raise _NoFormula
     return _moved(_joined(seen), lambda d: d + (d >= dim))
 
 
@@ -398,6 +435,7 @@ _RULES: dict[str, Callable[[Node, list[tuple[Any, Shape]]], Field]] = {
     "permute": _permuted,
     "expand": _expanded,
     "getitem": _indexed,
+    "index_get": _picked,
     "concatenate": _concatenated,
     "stack": _stacked,
     "pad": _padded,
