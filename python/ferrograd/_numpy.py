@@ -240,6 +240,62 @@ def _count_nonzero(a: Any, axis: Any = None, *, keepdims: bool = False) -> Any:
     return functions.count_nonzero(a, axis, keepdims=keepdims)
 
 
+def _listed(name: str) -> Callable[..., Any]:
+    """Functions of a list of arrays."""
+
+    def call(tup: Any, **extras: Any) -> Any:
+        _no_extras({"dtype": extras.pop("dtype", None)})
+        if extras.pop("casting", "same_kind") != "same_kind" or extras:
+            raise Unmapped
+        return getattr(functions, name)([creation.as_tensor(x) for x in tup])
+
+    return call
+
+
+def _repeat(a: Any, repeats: Any, axis: int | None = None) -> Any:
+    return functions.repeat_interleave(a, np.asarray(repeats), axis)
+
+
+def _tile(A: Any, reps: Any) -> Any:
+    reps = reps if isinstance(reps, (tuple, list)) else (reps,)
+    # NumPy's new dimensions come first, as ours do.
+    return functions.tile(A, *reps)
+
+
+def _flip(m: Any, axis: Any = None) -> Any:
+    return functions.flip(m, tuple(range(m.ndim)) if axis is None else axis)
+
+
+def _take(a: Any, indices: Any, axis: int | None = None, out: Any = None, mode: str = "raise") -> Any:
+    _no_extras({"out": out})
+    if mode != "raise":
+        raise Unmapped
+    if axis is None:
+        return functions.take(a, np.asarray(indices))
+    return functions.getitem(a, (slice(None),) * normalize_dim("take", axis, a.ndim) + (np.asarray(indices),))
+
+
+def _split(ary: Any, indices_or_sections: Any, axis: int = 0) -> Any:
+    d = normalize_dim("split", axis, ary.ndim)
+    if np.ndim(indices_or_sections) == 0 and ary.shape[d] % int(indices_or_sections):
+        raise ValueError(f"split: a dimension of {ary.shape[d]} does not go into {indices_or_sections} equal pieces")
+    return list(functions.tensor_split(ary, indices_or_sections, axis))
+
+
+def _einsum(subscripts: Any, *operands: Any, out: Any = None, optimize: Any = False, **extras: Any) -> Any:
+    _no_extras({"out": out})
+    if extras:
+        raise Unmapped
+    return functions.einsum(
+        subscripts, *(creation.as_tensor(x) for x in operands) if isinstance(subscripts, str) else operands
+    )
+
+
+def _trace(a: Any, offset: int = 0, axis1: int = 0, axis2: int = 1, dtype: Any = None, out: Any = None) -> Any:
+    _no_extras({"dtype": dtype, "out": out})
+    return functions.sum(functions.diagonal(a, offset, axis1, axis2), -1)
+
+
 def _like(name: str) -> Callable[..., Any]:
     def call(a: Any, *args: Any, **kwargs: Any) -> Any:
         if kwargs.pop("order", "K") not in "KC" or kwargs.pop("subok", True) is not True:
@@ -256,6 +312,7 @@ FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
         ("all", "all"), ("amax", "amax"), ("amin", "amin"), ("any", "any"), ("max", "amax"), ("mean", "mean"),
         ("min", "amin"), ("nanmean", "nanmean"), ("nansum", "nansum"), ("prod", "prod"), ("sum", "sum"),
     ]},
+    **{name: (name, _listed(name)) for name in ("column_stack", "dstack", "hstack", "vstack")},
     "argmax": ("argmax", _arg("argmax")),
     "argmin": ("argmin", _arg("argmin")),
     "argsort": ("argsort", _sorted("argsort")),
@@ -267,27 +324,44 @@ FUNCTIONS: dict[str, tuple[str, Callable[..., Any]]] = {
     "cumprod": ("cumprod", _running("cumprod")),
     "cumsum": ("cumsum", _running("cumsum")),
     "diff": ("diff", _diff),
+    "diag": ("diag", lambda v, k=0: functions.diag(v, k)),
+    "diagonal": ("diagonal", lambda a, offset=0, axis1=0, axis2=1: functions.diagonal(a, offset, axis1, axis2)),
     "dot": ("matmul", _dot),
+    "einsum": ("einsum", _einsum),
+    "flip": ("flip", _flip),
     "empty_like": ("empty_like", _like("empty_like")),
     "expand_dims": ("unsqueeze", _expand_dims),
     "fix": ("fix", lambda x, out=None: functions.fix(x)),
     "full_like": ("full_like", _like("full_like")),
     "isin": ("isin", _isin),
+    "inner": ("inner", lambda a, b: functions.inner(a, b)),
+    "kron": ("kron", lambda a, b: functions.kron(a, b)),
     "moveaxis": ("movedim", lambda a, source, destination: functions.movedim(a, source, destination)),
     "nan_to_num": ("nan_to_num", _nan_to_num),
     "ones_like": ("ones_like", _like("ones_like")),
     "outer": ("outer", _outer),
     "ravel": ("flatten", _ravel),
+    "repeat": ("repeat_interleave", _repeat),
     "reshape": ("reshape", _reshape),
+    "roll": ("roll", lambda a, shift, axis=None: functions.roll(a, shift, axis)),
+    "rot90": ("rot90", lambda m, k=1, axes=(0, 1): functions.rot90(m, k, axes)),
     "round": ("round", _round),
     "searchsorted": ("searchsorted", _searchsorted),
     "sinc": ("sinc", lambda x: functions.sinc(x)),
     "sort": ("sort", _sorted("sort")),
+    "split": ("tensor_split", _split),
     "squeeze": ("squeeze", _squeeze),
     "stack": ("stack", _joined("stack")),
     "std": ("std", _spread("std")),
     "swapaxes": ("transpose", lambda a, axis1, axis2: functions.transpose(a, axis1, axis2)),
+    "take": ("take", _take),
+    "take_along_axis": ("take_along_dim", lambda arr, indices, axis=-1: functions.take_along_dim(arr, indices, axis)),
+    "tensordot": ("tensordot", lambda a, b, axes=2: functions.tensordot(a, b, axes)),
+    "tile": ("tile", _tile),
+    "trace": ("trace", _trace),
     "transpose": ("permute", _transpose),
+    "tril": ("tril", lambda m, k=0: functions.tril(m, k)),
+    "triu": ("triu", lambda m, k=0: functions.triu(m, k)),
     "var": ("var", _spread("var")),
     "where": ("where", _where),
     "zeros_like": ("zeros_like", _like("zeros_like")),

@@ -438,6 +438,14 @@ class Tensor(_core.TensorBase):
             "share_memory_: tensors live in their process's own memory; use multiprocessing.shared_memory"
         )
 
+    def sum_to_size(self, *size: Any) -> Tensor:
+        """Summed over the dimensions that were stretched from `size`, a shape that broadcasts to this one."""
+        shape = creation._shape("sum_to_size", size)
+        lead = self.ndim - len(shape)
+        if lead < 0 or any(n not in (1, m) for n, m in zip(shape, self.shape[lead:], strict=True)):
+            raise _core.ShapeError(f"sum_to_size: size: expected a shape that broadcasts to {self.shape}, got {shape}")
+        return ops.sum_to(self, shape=shape)  # type: ignore[no-any-return]
+
     # -- tensors like this one -----------------------------------------------------------------------------------------
 
     def new_tensor(

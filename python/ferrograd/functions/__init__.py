@@ -17,6 +17,7 @@ from .indexing import *
 from .joining import *
 from .linalg import *
 from .norms import *
+from .numeric import *
 from .products import *
 from .queries import *
 from .reduction import *
@@ -29,3 +30,4 @@ from .shape import *
 from .signs import *
 from .sorting import *
 from .special import *
+from .written import *
