@@ -167,3 +167,30 @@ def test_distances_have_no_infinite_gradients():
         assert x.grad.isfinite().all().item(), p
         assert not x.grad.any().item(), p
     assert fg.cdist(x, x + 1, p=0).tolist() == [[2, 2], [2, 2]]
+
+
+def test_a_vector_without_elements_joins_anything():
+    x = fg.ones(2, 3)
+    assert fg.cat([fg.tensor([]), x], 1).tolist() == x.tolist()
+    assert fg.cat([fg.tensor([]), fg.ones(2, 2, dtype=fg.int64)]).dtype == fg.float32
+    assert fg.cat([fg.tensor([]), fg.tensor([])]).shape == (0,)
+    with pytest.raises(ValueError, match="concatenate: tensors"):
+        fg.cat([fg.zeros(0, 2), x])
+
+
+def test_0d_tensors():
+    x = fg.tensor(3.0)
+    assert fg.movedim(x, 0, -1).tolist() == x.flip(0).tolist() == fg.roll(x, 1, 0).tolist() == 3
+    assert [p.tolist() for p in fg.nonzero(x, as_tuple=True)] == [[0]]
+    assert x.unfold(0, 1, 1).tolist() == [3]
+    for call in (lambda: x.split(1), lambda: x.chunk(1), lambda: x.narrow(0, 0, 1), lambda: x.unflatten(0, (1,))):
+        with pytest.raises(RuntimeError, match=r"input: expected at least 1 dimension, got shape \(\)"):
+            call()
+
+
+def test_edges_of_dimensions():
+    assert [p.shape for p in fg.zeros(0, 2).chunk(3)] == [(0, 2)] * 3
+    with pytest.raises(RuntimeError, match="squeeze: dim: expected each dimension once"):
+        fg.zeros(1, 2).squeeze((0, -2))
+    with pytest.raises(ValueError, match="permute: dims: expected 2 dimensions"):
+        fg.zeros(1, 2).permute(0)

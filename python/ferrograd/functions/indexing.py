@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from .. import ops
+from .. import _core, ops
 from ..creation import as_tensor
 from ._items import advanced_getitem
 from ._method import method
-from .shape import _sizes, normalize_dim
+from .shape import _sizes, at_least_1d, normalize_dim
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -52,7 +52,7 @@ def masked_select(input: Any, mask: Any) -> Tensor:
 @method()
 def nonzero(input: Any, *, as_tuple: bool = False) -> Any:
     """The places of the elements that are not zero: (n, ndim) of int64, or a tuple of ndim vectors."""
-    places = ops.nonzero(input)
+    places = ops.nonzero(ops.reshape(input, shape=(1,)) if as_tuple and not len(input.shape) else input)
     return tuple(ops.getitem(places, index=(_ALL, k)) for k in range(places.shape[1])) if as_tuple else places
 
 
@@ -62,8 +62,19 @@ def argwhere(input: Any) -> Tensor:
     return ops.nonzero(input)  # type: ignore[no-any-return]
 
 
+def _without_empty(tensors: Sequence[Any]) -> Sequence[Any]:
+    """The tensors but for vectors without elements, which count for the dtype alone, where others have more dimensions."""
+    kept = [x for x in tensors if tuple(x.shape) != (0,)]
+    if all(len(x.shape) == 1 for x in kept):
+        return tensors
+    dtype = _core.result_type(*tensors)
+    return [x if as_tensor(x)._dtype == dtype else ops.cast(x, dtype=dtype) for x in kept]
+
+
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
-    """The tensors one after the other along `dim`."""
+    """The tensors one after the other along `dim`; a vector without elements goes with any shape."""
+    if any(getattr(x, "shape", None) == (0,) for x in tensors):
+        tensors = _without_empty(tensors)
     return ops.concatenate(*tensors, dim=dim if axis is None else axis)  # type: ignore[no-any-return]
 
 
@@ -83,7 +94,7 @@ def split(
     dim = dim if axis is None else axis
     if split_size_or_sections is None:
         split_size_or_sections = split_size
-    d = normalize_dim("split", dim, len(tensor.shape))
+    d = normalize_dim("split", dim, len(at_least_1d("split", tensor)))
     size = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
@@ -109,7 +120,9 @@ def chunk(input: Any, chunks: int, dim: int = 0, *, axis: int | None = None) -> 
     dim = dim if axis is None else axis
     if chunks <= 0:
         raise RuntimeError(f"chunk: chunks: expected a number above 0, got {chunks}")
-    size = input.shape[normalize_dim("chunk", dim, len(input.shape))]
+    size = input.shape[normalize_dim("chunk", dim, len(at_least_1d("chunk", input)))]
+    if not size:
+        return split(input, [0] * chunks, dim)
     return split(input, max(1, -(-size // chunks)), dim)
 
 
@@ -151,6 +164,8 @@ def roll(
         raise RuntimeError(f"roll: dims: expected {len(shifts)} dimensions, one a shift, got {len(dims)}")
     for shift, dim in zip(shifts, dims, strict=True):
         d = normalize_dim("roll", dim, len(input.shape))
+        if not input.shape:
+            continue
         at = -shift % max(input.shape[d], 1)
         lead = (_ALL,) * d
         parts = (slice(at, None), slice(0, at))

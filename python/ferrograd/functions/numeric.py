@@ -152,7 +152,7 @@ def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1
 
 @method()
 def cov(input: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
-    """The covariances of variables (rows) over observations (columns): (d, n) gives (d, d), (n,) the variance.
+    """The covariances of variables (rows) over observations (columns): (d, n) gives (d, d), one variable its variance.
 
     Σ w (x_i − m_i)(x_j − m_j) / (Σ w − correction) with w = fweights · aweights, m the weighted mean; with aweights the
     correction is scaled by Σ w aweights / Σ w.
@@ -187,7 +187,7 @@ def cov(input: Any, *, correction: float = 1, fweights: Any = None, aweights: An
             share = ops.mul(ops.div(both, total), correction)
         norm = ops.maximum(ops.sub(total, share), 0.0)
     result = ops.div(ops.matmul(scaled, ops.permute(centred, dims=(1, 0))), norm)
-    return ops.reshape(result, shape=()) if x.ndim < 2 else result  # type: ignore[no-any-return]
+    return ops.reshape(result, shape=()) if rows.shape[0] == 1 else result  # type: ignore[no-any-return]
 
 
 @method()

@@ -67,6 +67,7 @@ def repeat_interleave(
         input, dim = ops.reshape(input, shape=(-1,)), 0
     shape = tuple(input.shape)
     if not shape:
+        normalize_dim("repeat_interleave", dim, 0)
         input, shape = ops.reshape(input, shape=(1,)), (1,)
     d = normalize_dim("repeat_interleave", dim, len(shape))
     counts = np.asarray(repeats)

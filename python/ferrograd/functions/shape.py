@@ -35,6 +35,14 @@ def normalize_dim(name: str, dim: Any, ndim: int) -> int:
     return int(dim) % n
 
 
+def at_least_1d(name: str, input: Any) -> tuple[int, ...]:
+    """The shape of an input that has one; RuntimeError for a 0-d one."""
+    shape = tuple(input.shape)
+    if not shape:
+        raise RuntimeError(f"{name}: input: expected at least 1 dimension, got shape ()")
+    return shape
+
+
 @method()
 def reshape(input: Any, *sizes: Any, shape: Any = None) -> Tensor:
     """The elements in row-major order under another shape (one size may be -1); a view where one exists."""
@@ -103,7 +111,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 @method()
 def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Tensor:
     """One dimension as several; one size may be -1."""
-    shape = input.shape
+    shape = at_least_1d("unflatten", input)
     d = normalize_dim("unflatten", dim, len(shape))
     sizes = list(sizes)  # type: ignore[assignment]
     if sizes.count(-1) == 1:
@@ -119,7 +127,9 @@ def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Tensor:
 def permute(input: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tensor:
     """The dimensions in another order, a view."""
     ndim = len(input.shape)
-    order = tuple(normalize_dim("permute", d, ndim) for d in _sizes(order, axes if dims is None else dims))
+    order = _sizes(order, axes if dims is None else dims)
+    if len(order) == ndim:  # Else the op says so.
+        order = tuple(normalize_dim("permute", d, ndim) for d in order)
     return ops.permute(input, dims=order)  # type: ignore[no-any-return]
 
 
@@ -156,6 +166,8 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     if len(source) != len(destination):
         raise RuntimeError(f"movedim: destination: expected {len(source)} dimensions, got {len(destination)}")
     source = [normalize_dim("movedim", d, ndim) for d in source]
+    if not ndim:
+        return input  # type: ignore[no-any-return]
     destination = [normalize_dim("movedim", d, ndim) for d in destination]
     order = [d for d in range(ndim) if d not in source]
     for name, places in (("source", source), ("destination", destination)):
@@ -176,7 +188,10 @@ def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
     dim = axis if dim is None else dim
     if dim is None:
         return ops.reshape(input, shape=tuple(d for d in shape if d != 1))  # type: ignore[no-any-return]
-    dims = {normalize_dim("squeeze", d, len(shape)) for d in ([dim] if isinstance(dim, int) else dim)}
+    given = [dim] if isinstance(dim, int) else dim
+    dims = {normalize_dim("squeeze", d, len(shape)) for d in given}
+    if len(dims) < len(given):
+        raise RuntimeError(f"squeeze: dim: expected each dimension once, got {tuple(given)}")
     kept = tuple(d for k, d in enumerate(shape) if not (k in dims and d == 1))
     return ops.reshape(input, shape=kept)  # type: ignore[no-any-return]
 
@@ -247,7 +262,7 @@ def select(input: Any, dim: int, index: int) -> Tensor:
 @method()
 def narrow(input: Any, dim: int, start: int, length: int) -> Tensor:
     """`length` indices of one dimension from `start` on; a view."""
-    d = normalize_dim("narrow", dim, len(input.shape))
+    d = normalize_dim("narrow", dim, len(at_least_1d("narrow", input)))
     size = input.shape[d]
     start = start + size if start < 0 else start
     if start < 0 or length < 0 or start + length > size:
