@@ -15,6 +15,8 @@ use crate::simd::Float;
 const TASK: usize = 16 * 1024;
 /// Neighbouring lines that are walked together.
 const STRIP: usize = 32;
+/// Lines along the fastest dimension that are walked together: one waits for itself at every step.
+const ROWS: usize = 4;
 
 /// Walks every line from its first element, or from its last in `reverse`: `step(state, at, first)` gets the state that
 /// the step before gave (`start` at the first one) and the position of its element in memory.
@@ -34,9 +36,25 @@ fn lines<S: Copy + Send + Sync>(
     let many = (TASK / (n * inner.min(STRIP))).max(1);
     parallel::run(outer.div_ceil(many) * strips, (outer * n * inner) as f64 * ns, |task| {
         let (first, left) = (task / strips * many, task % strips * STRIP);
+        let last = (first + many).min(outer);
+        if inner == 1 {
+            let together = first + (last - first) / ROWS * ROWS;
+            for o in (first..together).step_by(ROWS) {
+                let mut state = [start; ROWS];
+                for i in 0..n {
+                    for (r, state) in state.iter_mut().enumerate() {
+                        *state = step(*state, (o + r) * n + place(i), i == 0);
+                    }
+                }
+            }
+            for o in together..last {
+                (0..n).fold(start, |state, i| step(state, o * n + place(i), i == 0));
+            }
+            return;
+        }
         let width = STRIP.min(inner - left);
         let mut state = [start; STRIP];
-        for o in first..(first + many).min(outer) {
+        for o in first..last {
             state[..width].fill(start);
             for i in 0..n {
                 let at = (o * n + place(i)) * inner + left;

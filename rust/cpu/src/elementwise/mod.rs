@@ -14,6 +14,7 @@ mod special;
 mod trigonometric;
 mod unary;
 mod walk;
+mod widened;
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -29,10 +29,10 @@ const EXP2: [f64; 9] = [
     1.325_499_076_507_645e-6,
 ];
 /// Added and subtracted again, rounds a number below 2⁵¹ to an integer; the scalar path has no instruction for it.
-const ROUNDER: f64 = (3u64 << 51) as f64;
+pub(super) const ROUNDER: f64 = (3u64 << 51) as f64;
 
 #[inline(always)]
-fn polynomial<S: Simd<f64>, const N: usize>(s: S, coefficients: [f64; N], x: S::V) -> S::V {
+pub(super) fn polynomial<S: Simd<f64>, const N: usize>(s: S, coefficients: [f64; N], x: S::V) -> S::V {
     let mut sum = s.splat(coefficients[N - 1]);
     for i in (0..N - 1).rev() {
         sum = s.fma(sum, x, s.splat(coefficients[i]));
@@ -40,9 +40,9 @@ fn polynomial<S: Simd<f64>, const N: usize>(s: S, coefficients: [f64; N], x: S::
     sum
 }
 
-/// aᵉ for the magnitude a of an f32, to 1e-9 of itself; 0 or infinite where that is so in f32.
+/// log₂ of the magnitude of an f32, to 1e-11 of itself.
 #[inline(always)]
-fn magnitude<S: Simd<f64>>(s: S, a: S::V, e: S::V) -> S::V {
+pub(super) fn log2<S: Simd<f64>>(s: S, a: S::V) -> S::V {
     let (one, infinity) = (s.splat(1.0), s.splat(f64::INFINITY));
     // Denormals of f32 are normal numbers of f64.
     let (m, exponent) = s.frexp(a);
@@ -51,13 +51,17 @@ fn magnitude<S: Simd<f64>>(s: S, a: S::V, e: S::V) -> S::V {
     let artanh = s.fma(s.mul(t, square), polynomial(s, ARTANH, square), t);
     let log = s.fma(artanh, s.splat(2.0 * LOG2_E), exponent);
     let log = s.select(s.eq(a, s.zero()), s.neg(infinity), log);
-    let log = s.select(s.lt(a, infinity), log, a);
+    s.select(s.lt(a, infinity), log, a)
+}
+
+/// 2ᶻ to 1e-12 of itself; far beyond the range of f32 it stays where it is.
+#[inline(always)]
+pub(super) fn exp2<S: Simd<f64>>(s: S, z: S::V) -> S::V {
     // `max` and `min` pass a NaN in their second operand on.
-    let z = s.max(s.splat(-300.0), s.min(s.splat(300.0), s.mul(e, log)));
+    let z = s.max(s.splat(-300.0), s.min(s.splat(300.0), z));
     let rounder = s.splat(ROUNDER);
     let n = s.sub(s.add(z, rounder), rounder);
-    let n = s.max(n, s.splat(-300.0));
-    s.mul(polynomial(s, EXP2, s.sub(z, n)), s.power(n))
+    s.mul(polynomial(s, EXP2, s.sub(z, n)), s.power(s.max(n, s.splat(-300.0))))
 }
 
 #[inline(always)]
@@ -86,7 +90,7 @@ fn finished(magnitude: f64, x: f32, y: f32) -> f32 {
 struct Powers;
 
 /// Elements that are widened, raised and narrowed at a time.
-const CHUNK: usize = 32;
+pub(super) const CHUNK: usize = 32;
 
 #[inline(always)]
 fn powers<S: Simd<f64>>(s: S, x: &[f32; CHUNK], y: &[f32; CHUNK]) -> [f32; CHUNK] {
@@ -98,7 +102,8 @@ fn powers<S: Simd<f64>>(s: S, x: &[f32; CHUNK], y: &[f32; CHUNK]) -> [f32; CHUNK
     for j in (0..CHUNK).step_by(S::LANES) {
         // SAFETY: vectors of 2, 4 or 8 elements inside the arrays of 32.
         unsafe {
-            let power = magnitude(s, s.load(a.as_ptr().add(j)), s.load(e.as_ptr().add(j)));
+            let log = log2(s, s.load(a.as_ptr().add(j)));
+            let power = exp2(s, s.mul(s.load(e.as_ptr().add(j)), log));
             s.store(a.as_mut_ptr().add(j), power);
         }
     }
@@ -204,7 +209,7 @@ fn times<S: Simd<f64>>(s: S, a: Two<S::V>, b: Two<S::V>) -> Two<S::V> {
 
 /// log₂ a of a positive finite a, to 2⁻⁶³ of itself.
 #[inline(always)]
-fn log2<S: Simd<f64>>(s: S, a: S::V) -> Two<S::V> {
+fn long_log2<S: Simd<f64>>(s: S, a: S::V) -> Two<S::V> {
     let one = s.splat(1.0);
     let small = s.lt(a, s.splat(f64::MIN_POSITIVE));
     let (m, exponent) = s.frexp(s.select(small, s.mul(a, s.splat((1u64 << 54) as f64)), a));
@@ -240,7 +245,7 @@ impl Binary<f64> for LongPower {
     fn apply<S: Simd<f64>>(self, s: S, x: S::V, y: S::V) -> S::V {
         let (one, zero, infinity) = (s.splat(1.0), s.zero(), s.splat(f64::INFINITY));
         let a = s.abs(x);
-        let log = log2(s, a);
+        let log = long_log2(s, a);
         // Beyond these bounds a power is 0, 1 or infinite, and comes out so.
         let e = s.max(s.splat(-1e100), s.min(s.splat(1e100), y));
         let Two(high, low) = product(s, e, log.0);

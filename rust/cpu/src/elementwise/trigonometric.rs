@@ -1,10 +1,16 @@
-//! Elementary functions that libm computes, element by element: angles, hyperbolic functions, logarithms and powers of
-//! other bases, erfc, lgamma.
+//! Angles, hyperbolic functions, logarithms and powers of other bases, erfc, lgamma: of f32 in vectors where
+//! `widened.rs` has them, the others element by element by libm.
 
 use ferrograd_array::{Array, DType, Result};
 
+use super::widened::*;
 use super::{FLOAT, Plain, map1, map2, same_dtype, unsupported};
 use crate::path;
+
+/// libm's function of f32 as a loop.
+fn by_libm<F: Fn(f32) -> f32 + Copy + Send + Sync>(f: F) -> Plain<F, (f32, f32)> {
+    Plain::new(f)
+}
 
 macro_rules! unary {
     ($($name:ident, $doc:literal, $f32:expr, $f64:expr;)*) => {$(
@@ -12,7 +18,7 @@ macro_rules! unary {
         pub fn $name(a: &Array, out: Option<&Array>) -> Result<Array> {
             path!(concat!("elementwise/", stringify!($name)));
             match a.dtype() {
-                DType::F32 => map1(stringify!($name), a, DType::F32, out, Plain::<_, (f32, f32)>::new($f32)),
+                DType::F32 => map1(stringify!($name), a, DType::F32, out, $f32),
                 DType::F64 => map1(stringify!($name), a, DType::F64, out, Plain::<_, (f64, f64)>::new($f64)),
                 other => Err(unsupported(stringify!($name), "input", FLOAT, other)),
             }
@@ -21,22 +27,22 @@ macro_rules! unary {
 }
 
 unary! {
-    sin, "`sin a_i`, in radians", libm::sinf, libm::sin;
-    cos, "`cos a_i`, in radians", libm::cosf, libm::cos;
-    tan, "`tan a_i`, in radians", libm::tanf, libm::tan;
-    asin, "The angle from −π/2 to π/2 whose sine is `a_i`.", libm::asinf, libm::asin;
-    acos, "The angle from 0 to π whose cosine is `a_i`.", libm::acosf, libm::acos;
-    atan, "The angle from −π/2 to π/2 whose tangent is `a_i`.", |x: f32| libm::atan(x as f64) as f32, libm::atan;
-    sinh, "The hyperbolic sine.", libm::sinhf, libm::sinh;
-    cosh, "The hyperbolic cosine.", libm::coshf, libm::cosh;
-    asinh, "The inverse hyperbolic sine.", libm::asinhf, libm::asinh;
-    acosh, "The inverse hyperbolic cosine; NaN below 1.", |x: f32| acosh_f64(x as f64) as f32, acosh_f64;
-    atanh, "The inverse hyperbolic tangent; NaN beyond ±1.", |x: f32| atanh_f64(x as f64) as f32, atanh_f64;
-    log2, "The logarithm to base 2.", libm::log2f, libm::log2;
-    log10, "The logarithm to base 10.", libm::log10f, libm::log10;
-    exp2, "`2^(a_i)`", libm::exp2f, libm::exp2;
-    erfc, "`1 − erf a_i`, accurate where that is small", libm::erfcf, libm::erfc;
-    lgamma, "`log |Γ(a_i)|`", |x: f32| libm::lgamma(x as f64) as f32, libm::lgamma;
+    sin, "`sin a_i`, in radians", Widened(Sin), libm::sin;
+    cos, "`cos a_i`, in radians", Widened(Cos), libm::cos;
+    tan, "`tan a_i`, in radians", Widened(Tan), libm::tan;
+    asin, "The angle from −π/2 to π/2 whose sine is `a_i`.", Widened(Asin), libm::asin;
+    acos, "The angle from 0 to π whose cosine is `a_i`.", Widened(Acos), libm::acos;
+    atan, "The angle from −π/2 to π/2 whose tangent is `a_i`.", Widened(Atan), libm::atan;
+    sinh, "The hyperbolic sine.", Widened(Sinh), libm::sinh;
+    cosh, "The hyperbolic cosine.", Widened(Cosh), libm::cosh;
+    asinh, "The inverse hyperbolic sine.", Widened(Asinh), libm::asinh;
+    acosh, "The inverse hyperbolic cosine; NaN below 1.", Widened(Acosh), acosh_f64;
+    atanh, "The inverse hyperbolic tangent; NaN beyond ±1.", Widened(Atanh), atanh_f64;
+    log2, "The logarithm to base 2.", Widened(Log2), libm::log2;
+    log10, "The logarithm to base 10.", Widened(Log10), libm::log10;
+    exp2, "`2^(a_i)`", Widened(Exp2), libm::exp2;
+    erfc, "`1 − erf a_i`, accurate where that is small", by_libm(libm::erfcf), libm::erfc;
+    lgamma, "`log |Γ(a_i)|`", by_libm(|x| libm::lgamma(x as f64) as f32), libm::lgamma;
 }
 
 /// libm's has no NaN below 1.
@@ -78,6 +84,7 @@ binary! {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::reduce::tests::on_every_isa;
 
     type Kernel = fn(&Array, Option<&Array>) -> Result<Array>;
 
@@ -103,17 +110,24 @@ mod tests {
             ("lgamma", lgamma, -3.0, 40.0),
         ];
         for (name, f, low, high) in all {
-            let x: Vec<f32> = (0..=2000).map(|i| (low + (high - low) * i as f64 / 2000.0) as f32).collect();
-            let got = f(&Array::from_slice(&x, &[x.len()]).unwrap(), None).unwrap().to_vec::<f32>();
+            let mut x: Vec<f32> = (0..=2000).map(|i| (low + (high - low) * i as f64 / 2000.0) as f32).collect();
+            // Small numbers, and angles of many turns.
+            x.extend((0..60).map(|i| (low.max(0.0) + 10f64.powi(-i / 2 - 1)).min(high) as f32));
+            if ["sin", "cos", "tan"].contains(&name) {
+                x.extend((0..200).map(|i| 1.1f32.powi(i + 40) * 1.3));
+            }
             let wide: Vec<f64> = x.iter().map(|&x| x as f64).collect();
             let want = f(&Array::from_slice(&wide, &[wide.len()]).unwrap(), None).unwrap().to_vec::<f64>();
-            for ((x, got), want) in x.iter().zip(got).zip(want) {
-                let error = (got as f64 - want).abs();
-                let same = got as f64 == want || (got.is_nan() && want.is_nan()) || got == want as f32;
-                assert!(same || error <= 2e-7 * want.abs() + 1e-45, "{name}({x}): {got} against {want}");
-            }
-            let outside = Array::from_slice(&[f32::NAN], &[1]).unwrap();
-            assert!(f(&outside, None).unwrap().to_vec::<f32>()[0].is_nan(), "{name}(NaN)");
+            on_every_isa(|| {
+                let got = f(&Array::from_slice(&x, &[x.len()]).unwrap(), None).unwrap().to_vec::<f32>();
+                for ((x, got), want) in x.iter().zip(got).zip(&want) {
+                    let error = (got as f64 - want).abs();
+                    let same = got as f64 == *want || (got.is_nan() && want.is_nan()) || got == *want as f32;
+                    assert!(same || error <= 2e-7 * want.abs() + 1e-45, "{name}({x}): {got} against {want}");
+                }
+                let outside = Array::from_slice(&[f32::NAN], &[1]).unwrap();
+                assert!(f(&outside, None).unwrap().to_vec::<f32>()[0].is_nan(), "{name}(NaN)");
+            });
         }
     }
 
@@ -121,26 +135,48 @@ mod tests {
     fn outside_of_their_domain_they_are_nan() {
         let inf = f32::INFINITY;
         let of = |f: Kernel, x: f32| f(&Array::scalar(x).unwrap(), None).unwrap().to_vec::<f32>()[0];
-        for (f, x) in [(asin as Kernel, 1.5), (acos, -1.5), (acosh, 0.5), (acosh, -3.0), (acosh, -inf), (atanh, 1.5)] {
-            assert!(of(f, x).is_nan(), "{x}");
-        }
-        for (f, x, want) in [
-            (atanh as Kernel, 1.0, inf),
-            (atanh, -1.0, -inf),
-            (acosh, inf, inf),
-            (log2, 0.0, -inf),
-            (log2, 8.0, 3.0),
-            (exp2, 200.0, inf),
-            (exp2, -200.0, 0.0),
-            (exp2, 10.0, 1024.0),
-            (erfc, inf, 0.0),
-            (erfc, -inf, 2.0),
-            (lgamma, 0.0, inf),
-            (lgamma, -2.0, inf),
-            (lgamma, -inf, inf),
-            (atan, -inf, -std::f32::consts::FRAC_PI_2),
-        ] {
-            assert_eq!(of(f, x), want, "at {x}");
-        }
+        on_every_isa(|| {
+            for (f, x) in [
+                (asin as Kernel, 1.5),
+                (acos, -1.5),
+                (acosh, 0.5),
+                (acosh, -3.0),
+                (acosh, -inf),
+                (atanh, 1.5),
+                (sin, inf),
+                (cos, -inf),
+                (log2, -1.0),
+            ] {
+                assert!(of(f, x).is_nan(), "{x}");
+            }
+            for (f, x, want) in [
+                (atanh as Kernel, 1.0, inf),
+                (atanh, -1.0, -inf),
+                (acosh, inf, inf),
+                (log2, 0.0, -inf),
+                (log2, 8.0, 3.0),
+                (exp2, 200.0, inf),
+                (exp2, -200.0, 0.0),
+                (exp2, 10.0, 1024.0),
+                (erfc, inf, 0.0),
+                (erfc, -inf, 2.0),
+                (lgamma, 0.0, inf),
+                (lgamma, -2.0, inf),
+                (lgamma, -inf, inf),
+                (atan, -inf, -std::f32::consts::FRAC_PI_2),
+                (asin, -1.0, -std::f32::consts::FRAC_PI_2),
+                (acos, -1.0, std::f32::consts::PI),
+                (asinh, -inf, -inf),
+                (sinh, -inf, -inf),
+                (sinh, 90.0, inf),
+                (cosh, -inf, inf),
+                (log10, 1000.0, 3.0),
+            ] {
+                assert_eq!(of(f, x), want, "at {x}");
+            }
+            for f in [sin as Kernel, tan, asin, atan, sinh, asinh, atanh] {
+                assert!(of(f, -0.0) == 0.0 && of(f, -0.0).is_sign_negative());
+            }
+        });
     }
 }
