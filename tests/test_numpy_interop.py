@@ -342,6 +342,7 @@ CALLS: dict[str, Any] = {
     "transpose": lambda x: [np.transpose(x), np.transpose(x, (1, 0))],
     "tril": lambda x: [np.tril(x), np.tril(x, 1)],
     "triu": lambda x: [np.triu(x), np.triu(x, -1)],
+    "trapezoid": lambda x: [np.trapezoid(x), np.trapezoid(x, dx=0.5, axis=0), np.trapezoid(x, x[0])],
     "var": lambda x: [np.var(x), np.var(x, axis=1), np.var(x, axis=1, ddof=1, keepdims=True)],
     "vstack": lambda x: [np.vstack((x, x[0]))],
     "where": lambda x: [np.where(x > 2, x, -x), np.where(x > 2, x, 0)],

@@ -84,13 +84,17 @@ def tensor(data: Any, *, dtype: Any = None, device: Any = None, requires_grad: b
 
     Python floats become the default dtype, ints int64; arrays keep their dtype.
     """
-    source = ops.detach(data) if isinstance(data, _core.TensorBase) else _core.from_numpy(_as_ndarray("tensor", data))
+    if isinstance(data, _core.TensorBase):
+        source = ops.detach(data)
+    else:
+        source = _core.from_numpy(_as_ndarray("tensor", data, None if dtype is None else dtype_name(dtype)))
     name = source._dtype if dtype is None else dtype_name(dtype)
     result = ops.contiguous(source) if name == source._dtype else _core.backend.cast(source, name)
     return _finish("tensor", result, device, requires_grad, layout)  # type: ignore[no-any-return]
 
 
-def _as_ndarray(op: str, data: Any) -> Any:
+def _as_ndarray(op: str, data: Any, dtype: str | None = None) -> Any:
+    """`data` as an ndarray; Python floats in the default dtype, or with all their digits on the way to another one."""
     if isinstance(data, np.ndarray):
         return data
     if isinstance(data, (list, tuple)) and any(isinstance(x, _core.TensorBase) for x in data):
@@ -103,7 +107,7 @@ def _as_ndarray(op: str, data: Any) -> Any:
     if isinstance(data, np.generic) or hasattr(data, "__array__"):
         return array
     if array.dtype == np.float64:
-        return array.astype(_default_dtype)
+        return array.astype(_default_dtype) if dtype is None else array
     if array.size == 0 and array.dtype == object:
         return array.astype(_default_dtype)
     if array.dtype.kind not in "bif":

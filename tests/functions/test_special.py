@@ -203,3 +203,32 @@ def test_powers_of_both_precisions():
     np.testing.assert_allclose(fg.pow(fg.tensor(x), fg.tensor(y)).numpy(), want, rtol=4e-16)
     single = fg.pow(fg.tensor(x.astype(np.float32)), fg.tensor(y.astype(np.float32))).numpy()
     np.testing.assert_allclose(single, want.astype(np.float32), rtol=3e-7)
+
+
+def test_forms_in_place_of_composed_functions_keep_what_they_need():
+    x = fg.ones(2, 2, requires_grad=True)
+    y = x * 2
+    y.addmm_(fg.ones(2, 3), fg.ones(3, 2), beta=0.5)
+    y.addcdiv_(y, x, value=3.0)
+    assert values(y) == [[16.0, 16.0], [16.0, 16.0]]
+    y.sum().backward()
+    # y = (x + 3) (1 + 3 / x)
+    assert x.grad.tolist() == [[4.0 - 12.0, -8.0], [-8.0, -8.0]]
+
+
+def test_weighted_covariances():
+    x = np.random.default_rng(3).normal(size=(3, 6))
+    often, much = np.array([1, 2, 1, 3, 1, 1]), np.array([0.5, 1.0, 2.0, 1.0, 0.25, 1.0])
+    want = np.cov(x, fweights=often, aweights=much)
+    got = fg.cov(fg.tensor(x), fweights=fg.tensor(often), aweights=fg.tensor(much))
+    np.testing.assert_allclose(got.numpy(), want, rtol=1e-12)
+    np.testing.assert_allclose(fg.cov(fg.tensor(x), fweights=fg.tensor(often)).numpy(), np.cov(x, fweights=often))
+    with pytest.raises(fg.ShapeError, match=r"cov: fweights: expected shape \(6,\), got \(2,\)"):
+        fg.cov(fg.tensor(x), fweights=fg.tensor([1, 2]))
+
+
+def test_python_floats_keep_their_digits_in_float64():
+    assert fg.tensor(0.1, dtype=fg.float64).item() == 0.1
+    assert fg.tensor([[0.1]], dtype="float64").tolist() == [[0.1]]
+    assert fg.as_tensor(0.1, dtype=fg.float64).item() == 0.1
+    assert fg.tensor(0.1).dtype is fg.float32

@@ -31,3 +31,4 @@ from .signs import *
 from .sorting import *
 from .special import *
 from .written import *
+from .statistics import *

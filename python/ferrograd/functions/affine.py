@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
-from ._method import in_place, method
+from ._method import in_place_of, method
 from .linalg import _need, bmm, mm, mv, outer
 
 if TYPE_CHECKING:
@@ -67,6 +67,6 @@ def vdot(input: Any, other: Any) -> Tensor:
 for _name, _function in (
     ("addmm_", addmm), ("addmv_", addmv), ("addr_", addr), ("baddbmm_", baddbmm), ("addbmm_", addbmm),
 ):  # fmt: skip
-    in_place(_name, _function)
+    in_place_of(_name, _function)
 
 __all__ = ["addbmm", "addmm", "addmv", "addr", "baddbmm", "vdot"]

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ._method import in_place, method
+from ._method import in_place, in_place_of, method
 from .arithmetic import into, mul
 
 if TYPE_CHECKING:
@@ -108,6 +108,8 @@ for _name, _function in (
     ("hypot_", hypot), ("deg2rad_", deg2rad), ("rad2deg_", rad2deg),
 ):  # fmt: skip
     in_place(_name, _function)
+
+in_place_of("sinc_", sinc)
 
 __all__ = [
     "acos", "acosh", "arccos", "arccosh", "arcsin", "arcsinh", "arctan", "arctan2", "arctanh", "asin", "asinh",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from .. import _core, autograd, ops
 from ..dtypes import preserve_format
-from ._method import in_place, method
+from ._method import in_place, in_place_of, method
 from .shape import memory_order
 
 if TYPE_CHECKING:
@@ -291,7 +291,7 @@ in_place("clamp_min_", clamp_min)
 in_place("clamp_max_", clamp_max)
 in_place("lerp_", lerp)
 in_place("addcmul_", addcmul)
-in_place("addcdiv_", addcdiv)
+in_place_of("addcdiv_", addcdiv)
 
 
 # -- copies ------------------------------------------------------------------------------------------------------------

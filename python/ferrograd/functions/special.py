@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
-from ._method import in_place, method
+from ._method import in_place, in_place_of, method
 from .arithmetic import clip, div, into
 
 if TYPE_CHECKING:
@@ -105,6 +105,9 @@ for _name, _function in (
     ("digamma_", digamma), ("xlogy_", xlogy),
 ):  # fmt: skip
     in_place(_name, _function)
+
+in_place_of("logit_", logit)
+in_place_of("float_power_", float_power)
 
 __all__ = [
     "digamma",
