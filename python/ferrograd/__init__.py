@@ -26,7 +26,6 @@ from .legacy import (
     BFloat16Tensor, BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
 )  # fmt: skip
 from .printing import get_printoptions, printoptions, set_printoptions
-from . import models
 from .analysis import receptive_field, summary
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,

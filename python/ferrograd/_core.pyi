@@ -656,6 +656,8 @@ class backend:
         reverse: Any,
         nonlinearity: Any,
         needs: Any,
+    ) -> Any: ...
+    @staticmethod
     def rmsprop_step(
         params: Any,
         grads: Any,
