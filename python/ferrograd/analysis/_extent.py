@@ -14,7 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.graph import Node, target, unpack
+from ..autograd.graph import Node, target
+from ..autograd.saved import unpack
 
 Shape = tuple[int, ...]
 _NONE = Fraction(0)

@@ -1,4 +1,4 @@
-"""Numerical functions made of others: integrals, moments of several variables, shifts, divisors, extremes without NaN."""
+"""Numerical functions made of others: shifts, divisors, powers, norms held down, places of flat indices."""
 
 from __future__ import annotations
 
@@ -15,28 +15,9 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "bitwise_left_shift", "bitwise_right_shift", "corrcoef", "cov", "cumulative_trapezoid", "fmax", "fmin", "gcd",
-    "isneginf", "isposinf", "isreal", "lcm", "ldexp", "renorm", "trapezoid", "trapz", "unravel_index", "vander",
+    "bitwise_left_shift", "bitwise_right_shift", "gcd", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "renorm",
+    "unravel_index", "vander",
 ]  # fmt: skip
-
-
-def _without_nan(input: Any, other: Any, choose: Any) -> Any:
-    a, b = as_tensor(input), as_tensor(other)
-    if not (a.is_floating_point() or b.is_floating_point()):
-        return choose(a, b)
-    return ops.where(ops.isnan(a), b, ops.where(ops.isnan(b), a, choose(a, b)))
-
-
-@method()
-def fmax(input: Any, other: Any) -> Tensor:
-    """The larger of the two; a number wins over NaN."""
-    return _without_nan(input, other, ops.maximum)  # type: ignore[no-any-return]
-
-
-@method()
-def fmin(input: Any, other: Any) -> Tensor:
-    """The smaller of the two; a number wins over NaN."""
-    return _without_nan(input, other, ops.minimum)  # type: ignore[no-any-return]
 
 
 @method()
@@ -112,93 +93,6 @@ for _name, _function in (
     in_place_of(_name, _function)
 in_place_of("__ilshift__", bitwise_left_shift)
 in_place_of("__irshift__", bitwise_right_shift)
-
-
-def _steps(name: str, y: Any, x: Any, dx: Any, dim: int) -> tuple[int, Any, Any, Any]:
-    """The dimension, the neighbours along it, and their distance."""
-    y = as_tensor(y)
-    if x is not None and dx is not None:
-        raise TypeError(f"{name}: dx: expected x or dx, got both")
-    d = normalize_dim(name, dim, y.ndim)
-    lead = (slice(None),) * d
-    before, after = ((*lead, slice(0, -1)), (*lead, slice(1, None)))
-    width: Any = 1.0 if dx is None else dx
-    if x is not None:
-        x = as_tensor(x)
-        if x.ndim == 1:
-            width = ops.sub(ops.getitem(x, index=(slice(1, None),)), ops.getitem(x, index=(slice(0, -1),)))
-            width = ops.reshape(width, shape=(-1, *(1,) * (y.ndim - 1 - d)))
-        else:
-            width = ops.sub(ops.getitem(x, index=after), ops.getitem(x, index=before))
-    return d, ops.getitem(y, index=before), ops.getitem(y, index=after), width
-
-
-def trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The integral of y along `dim` by the trapezoidal rule, at the places x or in steps of dx (default 1)."""
-    d, a, b, width = _steps("trapezoid", y, x, dx, dim)
-    return ops.sum(ops.mul(ops.mul(ops.add(a, b), 0.5), width), dim=(d,), keepdim=False)  # type: ignore[no-any-return]
-
-
-def trapz(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """As `trapezoid`."""
-    return trapezoid(y, x, dx=dx, dim=dim)
-
-
-def cumulative_trapezoid(y: Any, x: Any = None, *, dx: Any = None, dim: int = -1) -> Tensor:
-    """The integrals of y along `dim` from its first element to each later one, by the trapezoidal rule."""
-    d, a, b, width = _steps("cumulative_trapezoid", y, x, dx, dim)
-    return ops.cumsum(ops.mul(ops.mul(ops.add(a, b), 0.5), width), dim=d, reverse=False)  # type: ignore[no-any-return]
-
-
-@method()
-def cov(input: Any, *, correction: float = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
-    """The covariances of variables (rows) over observations (columns): (d, n) gives (d, d), one variable its variance.
-
-    Σ w (x_i − m_i)(x_j − m_j) / (Σ w − correction) with w = fweights · aweights, m the weighted mean; with aweights the
-    correction is scaled by Σ w aweights / Σ w.
-    """
-    x = as_tensor(input)
-    if x.ndim > 2:
-        raise _core.ShapeError(f"cov: input: expected at most 2 dimensions, got shape {x.shape}")
-    rows = ops.reshape(x, shape=(1, -1)) if x.ndim < 2 else x
-    n = rows.shape[1]
-    weights = None
-    for name, w in (("fweights", fweights), ("aweights", aweights)):
-        if w is None:
-            continue
-        w = as_tensor(w)
-        if w.shape != (n,):
-            raise _core.ShapeError(f"cov: {name}: expected shape {(n,)}, one an observation, got {w.shape}")
-        w = ops.cast(w, dtype=rows._dtype)
-        weights = w if weights is None else ops.mul(weights, w)
-    if weights is None:
-        total: Any = float(n)
-        mean = ops.mean(rows, dim=(1,), keepdim=True)
-        scaled = centred = ops.sub(rows, mean)
-        norm: Any = max(total - correction, 0.0)
-    else:
-        total = ops.sum(weights, dim=(), keepdim=False)
-        mean = ops.div(ops.sum(ops.mul(rows, weights), dim=(1,), keepdim=True), total)
-        centred = ops.sub(rows, mean)
-        scaled = ops.mul(centred, weights)
-        share: Any = correction
-        if aweights is not None and correction:
-            both = ops.sum(ops.mul(weights, ops.cast(as_tensor(aweights), dtype=rows._dtype)), dim=(), keepdim=False)
-            share = ops.mul(ops.div(both, total), correction)
-        norm = ops.maximum(ops.sub(total, share), 0.0)
-    result = ops.div(ops.matmul(scaled, ops.permute(centred, dims=(1, 0))), norm)
-    return ops.reshape(result, shape=()) if rows.shape[0] == 1 else result  # type: ignore[no-any-return]
-
-
-@method()
-def corrcoef(input: Any) -> Tensor:
-    """The correlations of variables (rows) over observations (columns), within ±1."""
-    c = cov(input)
-    if not c.ndim:
-        return ops.div(c, c)  # type: ignore[no-any-return]
-    size = ops.sqrt(ops.index_get(c, *[np.arange(c.shape[0])] * 2, dims=(0, 1)))
-    scaled = ops.div(ops.div(c, ops.reshape(size, shape=(-1, 1))), size)
-    return ops.clip(scaled, -1.0, 1.0)  # type: ignore[no-any-return]
 
 
 @method()
