@@ -6,8 +6,6 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from .. import functions, nn, ops, random
 from ..autograd import no_grad
 from ..creation import arange, as_tensor
@@ -191,18 +189,15 @@ class GPT(nn.Module):
         idx = as_tensor(idx)
         for _ in range(max_new_tokens):
             last = self._features(idx[:, -self.config.block_size :])[:, -1]
-            token = _draw(self.lm_head(last).numpy().astype(np.float64), temperature, top_k, generator)
-            idx = functions.cat([idx, as_tensor(token.astype(idx.dtype.name))], 1)
+            idx = functions.cat([idx, self._next(self.lm_head(last), temperature, top_k, generator)], 1)
         return idx  # type: ignore[no-any-return]
 
-
-def _draw(logits: Any, temperature: float, top_k: int | None, generator: Any) -> Any:
-    """One column (N, 1) of tokens: where a uniform number falls among the summed probabilities."""
-    if temperature == 0:
-        return logits.argmax(axis=1)[:, None]
-    if top_k is not None and top_k < logits.shape[1]:
-        least = np.partition(logits, -top_k, axis=1)[:, -top_k, None]
-        logits = np.where(logits < least, -np.inf, logits)
-    p = np.exp((logits - logits.max(axis=1, keepdims=True)) / temperature).cumsum(axis=1)
-    where = random.rand(len(p), 1, generator=generator, dtype="float64").numpy() * p[:, -1:]
-    return (p[:, :-1] <= where).sum(axis=1)[:, None]
+    def _next(self, logits: Any, temperature: float, top_k: int | None, generator: Any) -> Any:
+        """A column of tokens (N, 1)."""
+        if temperature == 0:
+            return functions.argmax(logits, 1, keepdim=True)
+        if top_k is not None and top_k < logits.shape[1]:
+            least = functions.topk(logits, top_k)[0][:, -1:]
+            logits = functions.where(logits < least, -math.inf, logits)
+        probabilities = F.softmax(functions.div(logits, temperature), 1)
+        return random.multinomial(probabilities, 1, replacement=True, generator=generator)
