@@ -119,19 +119,15 @@ def _loss(log_probs: Any, labels: Any, lengths: Any, counts: Any, blank: int) ->
     start = (place < 2) & (place < 2 * counts[:, None] + 1)
     alpha = ops.where(start, scores[0], _NEVER) if steps else np.full((samples, width), _NEVER)
     for t in range(1, steps):
-        one = _later(alpha, 1, width)
-        two = ops.where(skips, _later(alpha, 2, width), _NEVER)
-        paths = ops.logsumexp(ops.stack(alpha, one, two, dim=0), dim=(0,), keepdim=False)
-        alpha = ops.where((t < lengths)[:, None], ops.add(paths, scores[t]), alpha)
+        before = ops.pad(alpha, padding=((0, 0), (2, 0)), value=_NEVER)
+        one, two = (ops.getitem(before, index=(slice(None), slice(k, k + width))) for k in (1, 0))
+        paths = ops.stack(alpha, one, ops.where(skips, two, _NEVER), dim=0)
+        moved = ops.add(ops.logsumexp(paths, dim=(0,), keepdim=False), ops.getitem(scores, index=(t,)))
+        goes_on = t < lengths
+        alpha = moved if goes_on.all() else ops.where(goes_on[:, None], moved, alpha)
     ends = (place == 2 * counts[:, None]) | (place == 2 * counts[:, None] - 1)
     if not lengths.all():
         # Of no steps, no labels are the only outcome.
         nothing = np.where(counts[:, None] == 0, np.where(place == 0, 0.0, _NEVER), _NEVER)
         alpha = ops.where((lengths == 0)[:, None], nothing.astype(scores._dtype), alpha)
     return ops.neg(ops.logsumexp(ops.where(ends, alpha, _NEVER), dim=(1,), keepdim=False))
-
-
-def _later(alpha: Any, by: int, width: int) -> Any:
-    """The states moved on by so many."""
-    kept = ops.getitem(alpha, index=(slice(None), slice(0, max(width - by, 0))))
-    return ops.pad(kept, padding=((0, 0), (min(by, width), 0)), value=_NEVER)

@@ -85,11 +85,14 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
         raise ValueError(f"huber_loss: delta: expected a number above 0, got {delta}")
     check_reduction("huber_loss", reduction)
     _shapes("huber_loss", input, target, weight)
-    distance = ops.abs(ops.sub(input, target))
-    near = ops.mul(ops.square(distance), 0.5)
-    far = ops.mul(ops.sub(distance, 0.5 * delta), delta)
-    loss = ops.where(ops.lt(distance, delta), near, far)
+    loss = _huber(ops.sub(input, target), delta)
     return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
+
+
+def _huber(difference: Any, delta: float) -> Any:
+    """h · (d - h / 2) with h = d held within ±delta: d² / 2 near 0, delta · (|d| - delta / 2) far from it."""
+    held = ops.clip(difference, -float(delta), float(delta))
+    return ops.mul(held, ops.sub(difference, ops.mul(held, 0.5)))
 
 
 def smooth_l1_loss(
@@ -105,11 +108,9 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss: beta: expected a number of at least 0, got {beta}")
     reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     _shapes("smooth_l1_loss", input, target)
-    distance = ops.abs(ops.sub(input, target))
-    if beta > 0:
-        near = ops.mul(ops.square(distance), 0.5 / beta)
-        distance = ops.where(ops.lt(distance, beta), near, ops.sub(distance, 0.5 * beta))
-    return reduced(distance, reduction)  # type: ignore[no-any-return]
+    difference = ops.sub(input, target)
+    loss = ops.div(_huber(difference, beta), float(beta)) if beta > 0 else ops.abs(difference)
+    return reduced(loss, reduction)  # type: ignore[no-any-return]
 
 
 def _same_shape(op: str, input: Any, target: Any) -> None:

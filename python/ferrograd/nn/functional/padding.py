@@ -62,10 +62,10 @@ def _places(mode: str, size: int, before: int, after: int) -> Any:
         # What is taken away does not come back at the other side.
         places = places[max(-before, 0) : size - max(-after, 0)]
     most = {"reflect": size - 1, "replicate": None if size else 0, "circular": len(places)}[mode]
-    if size + before + after < 1 or (most is not None and max(before, after) > most):
+    if size + before + after < 0 or (most is not None and max(before, after) > most):
         raise _core.ShapeError(
             f"pad: pad: expected at most {'any number of' if most is None else most} elements for a dimension of size "
-            f"{size} in the mode {mode!r}, and some left, got ({before}, {after})"
+            f"{size} in the mode {mode!r}, and no fewer than it has taken away, got ({before}, {after})"
         )
     places = np.pad(places, (max(before, 0), max(after, 0)), mode=_NUMPY_MODES[mode])  # type: ignore[call-overload]
     if mode == "circular":
