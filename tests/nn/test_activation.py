@@ -119,6 +119,10 @@ def test_wrong_arguments():
         nn.Softmax2d()(fg.ones(2, 3))
     with pytest.raises(RuntimeError, match="rrelu: upper: expected a number of at least lower"):
         nn.RReLU(1.0, 0.5)(fg.ones(2))
+    with pytest.raises(
+        TypeError, match=r"prelu: weight: expected float64, .* got float32[\s\S]*layer.to\(fg.float64\)"
+    ):
+        nn.PReLU()(np.ones(3))
     with pytest.raises(TypeError, match=r"relu6_: inplace: expected a Tensor"):
         F.relu6(np.ones(2), inplace=True)
     with pytest.warns(FutureWarning, match="Hardtanh: min_value and max_value are deprecated"):

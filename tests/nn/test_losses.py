@@ -108,6 +108,8 @@ def test_wrong_arguments():
         nn.MultiMarginLoss(p=3)
     with pytest.raises(ValueError, match="KLDivLoss: reduction"):
         nn.KLDivLoss(reduction="half")
+    with pytest.raises(TypeError, match="nll_loss: target: expected class indices, which are integers, got float32"):
+        F.nll_loss(x, fg.ones(2))
     with pytest.raises(TypeError, match="ctc_loss: targets: expected integers"):
         F.ctc_loss(fg.zeros(2, 1, 3), fg.ones(1, 1), [2], [1])
 

@@ -85,6 +85,9 @@ ERRORS = [
     (lambda: nn.BatchNorm1d(3)(fg.ones(2, 4)), RuntimeError, "batch_norm: "),
     (lambda: F.batch_norm(fg.ones(2, 3), None, None), RuntimeError, "running_mean and running_var in evaluation mode"),
     (lambda: nn.BatchNorm1d(3, track_running_stats=False).eval()(fg.ones(1, 3)), ValueError, "more than 1 value"),
+    (lambda: nn.GroupNorm(2, 4)(np.ones((2, 4))), TypeError, "group_norm: weight: expected float64, .* got float32"),
+    (lambda: nn.InstanceNorm1d(2, affine=True)(np.ones((2, 4))), TypeError, "instance_norm: weight: expected float64"),
+    (lambda: nn.RMSNorm(4)(np.ones((2, 4))), TypeError, "rms_norm: weight: expected float64"),
     (lambda: F.layer_norm(fg.ones(2, 3), ()), RuntimeError, "layer_norm: "),
 ]  # fmt: skip
 

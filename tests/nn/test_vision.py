@@ -99,6 +99,8 @@ ERRORS = [
     (lambda: nn.EmbeddingBag(3, 2)(fg.tensor([1])), ValueError, "embedding_bag: offsets: expected 1 dimension"),
     (lambda: nn.EmbeddingBag(3, 2)(fg.tensor([[[1]]])), ValueError, r"expected shape \(B, K\) or \(L,\)"),
     (lambda: nn.EmbeddingBag(3, 2)(fg.tensor([1]), fg.tensor([0.0])), TypeError, "offsets: expected integers"),
+    (lambda: F.grid_sample(fg.ones(1, 1, 2, 2), np.zeros((1, 1, 1, 2)), align_corners=False), TypeError,
+     "grid_sample: grid: expected float32, as the input has, got float64"),
     (lambda: nn.Bilinear(0, 2, 3), ValueError, "Bilinear: in1_features: expected a number of at least 1, got 0"),
 ]  # fmt: skip
 

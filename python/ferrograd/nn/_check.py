@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
+from ..dtypes import dtype_name
 
 
 def sizes(op: str, argument: str, given: Any, spatial: int, least: int = 1) -> tuple[int, ...]:
@@ -59,3 +60,16 @@ def check_padding_idx(op: str, padding_idx: int | None, num_embeddings: int) -> 
     if not -num_embeddings <= padding_idx < num_embeddings:
         raise ValueError(f"{op}: padding_idx: expected an index of {num_embeddings} embeddings, got {padding_idx}")
     return padding_idx % num_embeddings
+
+
+def dtype_of(x: Any) -> str:
+    """The name of a tensor's or an array's dtype."""
+    return x._dtype if isinstance(x, _core.TensorBase) else dtype_name(x.dtype)
+
+
+def check_dtypes(op: str, input: Any, **others: Any) -> None:
+    """The parameters have the dtype of the input; None is passed over."""
+    wanted = dtype_of(input)
+    for name, other in others.items():
+        if other is not None and (given := dtype_of(other)) != wanted:
+            raise _core.DTypeError(f"{op}: {name}: expected {wanted}, as the input has, got {given}")

@@ -6,9 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops, random
-from ...dtypes import BY_NAME, dtype_name
+from ...dtypes import BY_NAME
 from ...functions.shape import normalize_dim
-from .._check import check_approximate
+from .._check import check_approximate, check_dtypes, dtype_of
 from ._inplace import over
 
 if TYPE_CHECKING:
@@ -104,12 +104,8 @@ def _held(x: Any, low: float, high: float) -> Any:
     return ops.clip(x, low, high)
 
 
-def _dtype(x: Any) -> str:
-    return x._dtype if isinstance(x, _core.TensorBase) else dtype_name(x.dtype)
-
-
 def _is_float(x: Any) -> bool:
-    return not hasattr(x, "dtype") or BY_NAME[_dtype(x)].is_floating_point
+    return not hasattr(x, "dtype") or BY_NAME[dtype_of(x)].is_floating_point
 
 
 def relu6(input: Any, inplace: bool = False) -> Tensor:
@@ -203,6 +199,7 @@ def prelu(input: Any, weight: Any) -> Tensor:
             f"prelu: weight: expected shape (1,) or ({channels},) for an input of shape {tuple(input.shape)}, "
             f"got {tuple(weight.shape)}"
         )
+    check_dtypes("prelu", input, weight=weight)
     slope = ops.reshape(weight, shape=(-1,) + (1,) * (ndim - 2) if count > 1 else ())
     return ops.where(ops.gt(input, 0.0), input, ops.mul(ops.clip(input, None, 0.0), slope))  # type: ignore[no-any-return]
 
@@ -222,7 +219,7 @@ def rrelu(
             return ops.leaky_relu(x, negative_slope=(lower + upper) / 2)
         low, high = float(lower), float(upper)
         state = random.default_generator.state
-        slope = ops.uniform(state, shape=tuple(x.shape), low=low, high=high, dtype=_dtype(x))
+        slope = ops.uniform(state, shape=tuple(x.shape), low=low, high=high, dtype=dtype_of(x))
         return ops.where(ops.gt(x, 0.0), x, ops.mul(x, slope))
 
     return over("rrelu_", input, inplace, function, True)  # type: ignore[no-any-return]

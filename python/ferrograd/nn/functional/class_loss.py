@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
-from ...dtypes import BY_NAME, dtype_name
+from ...dtypes import BY_NAME
+from .._check import dtype_of
 from ._reduction import reduced, reduction_of
 from .activation import logsigmoid
 
@@ -56,6 +57,8 @@ def nll_loss(
 
 def _of_class(op: str, input: Any, classes: Any, dim: int) -> Any:
     """The element of each sample at its class, in the shape of the classes."""
+    if not dtype_of(classes).startswith(("int", "uint")):
+        raise _core.DTypeError(f"{op}: target: expected class indices, which are integers, got {dtype_of(classes)}")
     n, plain = input.shape[dim], ops.detach(classes)
     if plain.numel():
         lowest, highest = (e(plain, (), False).item() for e in (_core.backend.amin, _core.backend.amax))
@@ -107,7 +110,7 @@ def cross_entropy(
 
 
 def _is_float(x: Any) -> bool:
-    return BY_NAME[x._dtype if isinstance(x, _core.TensorBase) else dtype_name(x.dtype)].is_floating_point
+    return BY_NAME[dtype_of(x)].is_floating_point
 
 
 def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, label_smoothing: float) -> Any:

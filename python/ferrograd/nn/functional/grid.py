@@ -12,6 +12,7 @@ import numpy as np
 
 from ... import _core, ops
 from ...dtypes import BY_NAME
+from .._check import check_dtypes
 from .interpolate import cubic_weights
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ def grid_sample(
             "grid_sample: grid: expected (N, OH, OW, 2) for an input (N, C, H, W), or (N, OD, OH, OW, 3) for "
             f"(N, C, D, H, W), got {of_grid} for {shape}"
         )
+    check_dtypes("grid_sample", input, grid=grid)
     if mode == "bicubic" and len(shape) == 5:
         raise RuntimeError("grid_sample: mode: 'bicubic' takes input of 4 dimensions only")
     if min(shape[2:]) < 1:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
-from ...dtypes import dtype_name
+from .._check import dtype_of
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
@@ -67,8 +67,7 @@ def interpolate(
     new, factors = _sizes(old, size, scale_factor, recompute_scale_factor)
     if min(*old, *new) < 1:
         raise _core.ShapeError(f"interpolate: expected sizes of at least 1, got input {old} and output {new}")
-    dtype = dtype_name(input._dtype if isinstance(input, _core.TensorBase) else input.dtype)
-    real = np.float64 if dtype == "float64" else np.float32
+    real = np.float64 if dtype_of(input) == "float64" else np.float32
     result = input
     for dim, (n, m, factor) in enumerate(zip(old, new, factors, strict=True), 2):
         if n == m and (factor in (None, 1.0) or mode in ("linear", "bilinear", "trilinear")):

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
 from ...autograd import no_grad
-from ...dtypes import dtype_name
 from ...functions.arithmetic import into
 from ...functions.shape import normalize_dim
+from .._check import check_dtypes, dtype_of
 from ._norm import vector_norm
 
 if TYPE_CHECKING:
@@ -116,6 +116,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
             f"group_norm: input: expected more than 1 value per channel when training, got input size {shape}"
         )
     _check_channels("group_norm", channels, weight=weight, bias=bias)
+    check_dtypes("group_norm", input, weight=weight, bias=bias)
     size = channels // num_groups * math.prod(shape[2:])
     groups = ops.reshape(input, shape=(shape[0], num_groups, size))
     y = ops.layer_norm(groups, None, None, normalized_shape=(size,), eps=eps)[0]
@@ -152,6 +153,7 @@ def instance_norm(
     _check_channels(
         "instance_norm", shape[1], running_mean=running_mean, running_var=running_var, weight=weight, bias=bias
     )
+    check_dtypes("instance_norm", input, weight=weight, bias=bias)
     with no_grad():
         places = tuple(range(2, len(shape)))
         _follow(running_mean, lambda: ops.mean(input, dim=places, keepdim=False), momentum)
@@ -180,9 +182,9 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
         )
     if weight is not None and tuple(weight.shape) != shape:
         raise _core.ShapeError(f"rms_norm: weight: expected shape {shape}, got {tuple(weight.shape)}")
+    check_dtypes("rms_norm", input, weight=weight)
     if eps is None:
-        name = dtype_name(input._dtype if isinstance(input, _core.TensorBase) else input.dtype)
-        eps = 2.0**-23 if name == "float32" else 2.0**-52
+        eps = 2.0**-23 if dtype_of(input) == "float32" else 2.0**-52
     power = ops.mean(ops.square(input), dim=tuple(range(-len(shape), 0)), keepdim=True)
     y = ops.mul(input, ops.rsqrt(ops.add(power, eps)))
     return y if weight is None else ops.mul(y, weight)  # type: ignore[no-any-return]

@@ -5,9 +5,10 @@ from __future__ import annotations
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from ... import _core, ops, random
+from ... import ops, random
 from ...dtypes import dtype_name
 from ...functions.shape import normalize_dim
+from .._check import dtype_of
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
@@ -41,9 +42,10 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     if eps != 1e-10:
         warnings.warn("gumbel_softmax: eps: has no effect and is deprecated", stacklevel=2)
     dim = normalize_dim("gumbel_softmax", dim, len(logits.shape))
-    dtype = dtype_name(logits._dtype if isinstance(logits, _core.TensorBase) else logits.dtype)
     # An exponential variable is -log(1 - u); the bound keeps its logarithm finite where u would be 0.
-    u = ops.uniform(random.default_generator.state, shape=tuple(logits.shape), low=1e-20, high=1.0, dtype=dtype)
+    u = ops.uniform(
+        random.default_generator.state, shape=tuple(logits.shape), low=1e-20, high=1.0, dtype=dtype_of(logits)
+    )
     gumbel = ops.neg(ops.log(ops.neg(ops.log1p(ops.neg(u)))))
     soft = ops.softmax(ops.div(ops.add(logits, gumbel), float(tau)), dim=dim)
     if not hard:
