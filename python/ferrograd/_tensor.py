@@ -191,6 +191,17 @@ class Tensor(_core.TensorBase):
         hooks[handle.id] = hook
         return handle
 
+    def register_post_accumulate_grad_hook(self, hook: Any) -> autograd.hooks.RemovableHandle:
+        """Calls `hook(tensor)` each time `backward` has added to this leaf's `grad`."""
+        if not self.requires_grad:
+            raise RuntimeError("register_post_accumulate_grad_hook: expected a tensor that requires grad")
+        if not self.is_leaf:
+            raise RuntimeError("register_post_accumulate_grad_hook: expected a leaf, got the result of an op")
+        hooks = autograd.hooks.hooks_after(self)
+        handle = autograd.hooks.RemovableHandle(hooks)
+        hooks[handle.id] = hook
+        return handle
+
     @property
     def data(self) -> Tensor:
         """The same memory outside any graph; assigning shows other memory."""

@@ -21,7 +21,7 @@ from .. import _core, ops
 from .._core import set_grad_mode
 from ..grad_mode import enable_grad, set_grad_enabled
 from .graph import Node, Output, target
-from .hooks import run_hooks, run_node_hooks
+from .hooks import run_hooks, run_hooks_after, run_node_hooks
 from .saved import unpack
 
 if TYPE_CHECKING:
@@ -152,7 +152,8 @@ def _capture_into(captured: dict[Any, Any], node: Node, g: Any) -> None:
 
 def _accumulate(leaf: Any, g: Any, owned: bool, create_graph: bool) -> None:
     """Adds a gradient to `leaf.grad`; takes it over where nobody else holds its memory."""
-    if leaf._hooks is not None:
+    hooked = leaf._hooks is not None
+    if hooked:
         g = run_hooks(leaf._hooks, g)
         owned = False
     before = leaf._grad
@@ -166,6 +167,8 @@ def _accumulate(leaf: Any, g: Any, owned: bool, create_graph: bool) -> None:
         leaf._grad = ops.add(before, g)
     else:
         _core.backend.add(before, g, before)
+    if hooked:
+        run_hooks_after(leaf)
 
 
 def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
@@ -214,26 +217,26 @@ def _key(tensor: Any) -> Any:
 
 
 def backward(
-    outputs: Tensor | Sequence[Tensor],
-    gradients: Any = None,
+    tensors: Tensor | Sequence[Tensor],
+    grad_tensors: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
     inputs: Tensor | Sequence[Tensor] | None = None,
 ) -> None:
-    """Adds to the `grad` of every leaf the sum over `outputs` of d(output)/d(leaf) · gradient.
+    """Adds to the `grad` of every leaf the sum over `tensors` of d(tensor)/d(leaf) · gradient.
 
     Args:
-        outputs: the tensors to differentiate.
-        gradients: the gradient of each output, of its shape; may be None for outputs of one element (it is then 1).
+        tensors: what to differentiate.
+        grad_tensors: the gradient of each, of its shape; may be None for tensors of one element (it is then 1).
         retain_graph: keep what the nodes saved, so that the graph can be walked again; default: `create_graph`.
         create_graph: record the gradients' own ops, so that they can be differentiated.
         inputs: accumulate into these leaves only.
 
     Raises:
-        RuntimeError: where no graph leads to an output, one was freed already, or a saved value was changed in place.
+        RuntimeError: where no graph leads to a tensor, one was freed already, or a saved value was changed in place.
     """
-    outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
-    roots = _roots(outputs, gradients)
+    outputs = [tensors] if isinstance(tensors, _core.TensorBase) else list(tensors)
+    roots = _roots(outputs, grad_tensors)
     retain_graph = create_graph if retain_graph is None else retain_graph
 
     def on_leaf(leaves: dict[int, list[Any]]) -> None:
@@ -260,7 +263,10 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
+    is_grads_batched: bool = False,
+    materialize_grads: bool = False,
 ) -> tuple[Tensor | None, ...]:
     """The gradients of the sum of `outputs` with respect to `inputs`, without touching any `grad`.
 
@@ -270,11 +276,18 @@ def grad(
         grad_outputs: the gradient of each output, of its shape; may be None for outputs of one element.
         retain_graph: keep what the nodes saved; default: `create_graph`.
         create_graph: record the gradients' own ops, so that they can be differentiated again.
+        only_inputs: accepted; only the inputs' gradients are ever computed.
         allow_unused: give None for an input that no output depends on, instead of raising.
+        is_grads_batched: refused; `fg.func.vmap` and `fg.func.jacrev` take many gradients at one place.
+        materialize_grads: give zeros for an input that no output depends on.
 
     Returns:
         A tuple: the gradient of each input, in its shape.
     """
+    if is_grads_batched:
+        raise NotImplementedError("grad: is_grads_batched: expected False; see fg.func.vmap and fg.func.jacrev")
+    if materialize_grads and allow_unused is False:
+        raise ValueError("grad: allow_unused: expected True or None with materialize_grads, got False")
     outputs = [outputs] if isinstance(outputs, _core.TensorBase) else list(outputs)
     wanted = [inputs] if isinstance(inputs, _core.TensorBase) else list(inputs)
     roots = _roots(outputs, grad_outputs)
@@ -293,7 +306,9 @@ def grad(
     _walk(roots, create_graph if retain_graph is None else retain_graph, create_graph, on_leaf, captured, allowed)
     found = [by_leaf.get(id(key)) if isinstance(key, _core.TensorBase) else captured[key] for key in keys]
     for k, g in enumerate(found):
-        if g is None and not allow_unused:
+        if g is None and materialize_grads:
+            found[k] = _core.backend.full(wanted[k].shape, 0, wanted[k]._dtype)
+        elif g is None and not allow_unused:
             raise RuntimeError(
                 f"grad: inputs[{k}], of shape {wanted[k].shape}, was not used to compute the outputs; "
                 "pass allow_unused=True to get None for it"

@@ -156,13 +156,12 @@ def _packed(node: Node) -> tuple[Any, ...]:
     saved: tuple[Any, ...] = node.saved or ()
     if not _pairs.stack:
         return saved
-    pack, hook = _pairs.stack[-1]
+    return tuple(_packed_value(node, value, *_pairs.stack[-1]) for value in saved)
 
-    def one(value: Any) -> Any:
-        if type(value) is tuple:
-            return tuple(one(part) for part in value)
-        if type(value) is not _core.Saved:
-            return value
-        return Packed(pack(_core.backend.detach(value.unpack(node, "saved"))), hook)
 
-    return tuple(one(value) for value in saved)
+def _packed_value(node: Node, value: Any, pack: Callable[[Any], Any], hook: Callable[[Any], Any]) -> Any:
+    if type(value) is tuple:
+        return tuple(_packed_value(node, part, pack, hook) for part in value)
+    if type(value) is not _core.Saved:
+        return value
+    return Packed(pack(_core.backend.detach(value.unpack(node, "saved"))), hook)

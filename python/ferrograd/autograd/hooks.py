@@ -12,6 +12,8 @@ from .graph import Node, Output, target
 
 #: The key of the hook that `retain_grad` sets: it sees what the other hooks have made of the gradient.
 _KEEPS = -1
+#: The key of the hooks that run once a leaf's `grad` has been added to.
+_AFTER = -2
 
 
 class RemovableHandle:
@@ -67,9 +69,21 @@ def forget_grad(tensor: Any) -> None:
     hooks_of(tensor).pop(_KEEPS, None)
 
 
+def hooks_after(leaf: Any) -> dict[int, Any]:
+    """The hooks that run once the `grad` of a leaf has been added to."""
+    after: dict[int, Any] = hooks_of(leaf).setdefault(_AFTER, {})
+    return after
+
+
+def run_hooks_after(leaf: Any) -> None:
+    """Shows the leaf, its `grad` added to, to those hooks."""
+    for hook in list(leaf._hooks.get(_AFTER, {}).values()):
+        hook(leaf)
+
+
 def run_hooks(hooks: dict[int, Callable[[Any], Any]], g: Any) -> Any:
     for key, hook in list(hooks.items()):
-        changed = hook(g) if key != _KEEPS else None
+        changed = hook(g) if key >= 0 else None
         if changed is not None:
             if not isinstance(changed, _core.TensorBase):
                 raise TypeError(f"hook: expected it to return a Tensor or None, got {type(changed).__name__}")

@@ -40,7 +40,9 @@ def in_place(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         if not recorded:
             return function(self, *args, **kwargs, out=self)
         _core.before_write(name, self, True)
-        return rebind(name, self, function(self, *args, **kwargs))
+        source = to_overwrite(self)
+        args = tuple(source if x is self else x for x in args)
+        return rebind(name, self, function(source, *args, **kwargs))
 
     write.__name__ = write.__qualname__ = name
     write.__doc__ = f"As `{name.removesuffix('_')}`, in place; returns the tensor itself."
@@ -75,6 +77,14 @@ def in_place_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     write.__doc__ = f"As `{name.removesuffix('_')}`, in place; returns the tensor itself."
     METHODS[name] = write
     return write
+
+
+def to_overwrite(target: Any) -> Any:
+    """The operand of an op whose result will be written over `target`.
+
+    What the op saves of it is moved apart by `rebind`; what hooks have made of that cannot be, so they get a copy.
+    """
+    return ops.clone(target) if autograd.graph.packs() else target
 
 
 def rebind(name: str, target: Any, result: Any) -> Any:

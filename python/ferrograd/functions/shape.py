@@ -10,7 +10,7 @@ from .. import _core, autograd, ops
 from ..dtypes import BY_NAME, dtype_name, memory_format
 from ..dtypes import dtype as _Dtype
 from ._items import advanced_getitem, advanced_setitem, fitted, write_advanced
-from ._method import method, rebind
+from ._method import method, rebind, to_overwrite
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -322,12 +322,13 @@ def setitem(self: Any, index: Any, value: Any) -> None:
     )
     if recorded:
         _core.before_write("setitem", self, True)
+        source = to_overwrite(self)
         if arrays:
-            changed = advanced_setitem(self, items, value)
+            changed = advanced_setitem(source, items, value)
         else:
             if getattr(value, "ndim", 0):
                 value = fitted(value, _core.backend.getitem(self, items).ndim)
-            changed = ops.setitem(self, value, index=items)
+            changed = ops.setitem(source, value, index=items)
         rebind("setitem", self, changed)
     elif arrays:
         write_advanced(self, items, value)

@@ -6,7 +6,7 @@ from typing import Any
 
 from ... import _core, ops
 from ...autograd import is_grad_enabled
-from ...functions._method import rebind
+from ...functions._method import rebind, to_overwrite
 
 
 def over(name: str, input: Any, inplace: bool, function: Any, composed: bool = False) -> Any:
@@ -20,7 +20,7 @@ def over(name: str, input: Any, inplace: bool, function: Any, composed: bool = F
         raise TypeError(f"{name}: inplace: expected a Tensor to write into, got {type(input).__name__}")
     recorded = is_grad_enabled() and input.requires_grad
     _core.before_write(name, input, recorded)
-    result = function(ops.clone(input) if recorded and composed else input)
+    result = function(ops.clone(input) if recorded and composed else to_overwrite(input) if recorded else input)
     if recorded:
         return rebind(name, input, result)
     _core.backend.copy_(input, result)
