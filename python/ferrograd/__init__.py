@@ -27,7 +27,6 @@ from .legacy import (
 )  # fmt: skip
 from .printing import get_printoptions, printoptions, set_printoptions
 from .analysis import receptive_field, summary
-from . import models
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,

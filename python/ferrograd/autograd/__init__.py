@@ -7,7 +7,7 @@ back-propagation. The other files are built on them.
 from . import graph
 from .._core import is_grad_enabled
 from ..grad_mode import enable_grad, inference_mode, no_grad, set_grad_enabled
-from .anomaly import detect_anomaly
+from .anomaly import detect_anomaly, set_detect_anomaly
 from .engine import backward, grad
 from . import function, functional
 from .function import Function

@@ -20,6 +20,7 @@ import numpy as np
 from .. import _core, ops
 from .._core import set_grad_mode
 from ..grad_mode import enable_grad, set_grad_enabled
+from . import anomaly
 from .graph import Node, Output, target
 from .hooks import run_hooks, run_hooks_after, run_node_hooks
 from .saved import unpack
@@ -129,6 +130,8 @@ def _walk(
                 if allowed is not None and not any(e is not None and id(target(e)) in allowed for e in node.edges):
                     continue
             gradients = _gradients(node, g, create_graph)
+            if anomaly.enabled:
+                anomaly.check_gradients(node, g, gradients)
             if not retain_graph and node.saved:
                 node.saved = None
             for edge, share in zip(node.edges, gradients, strict=True):
@@ -178,6 +181,8 @@ def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
         raise RuntimeError(
             f"backward: gradients: expected one for each of {len(outputs)} outputs, got {len(gradients)}"
         )
+    if anomaly.enabled:
+        anomaly.check_outputs(outputs)
     checked = [_root_gradient(y, g, k) for k, (y, g) in enumerate(zip(outputs, gradients, strict=True))]
     return [(_edge(y), g) for y, g in zip(outputs, checked, strict=True)]
 

@@ -32,7 +32,7 @@ class Node:
     """One recorded op: where its operands' gradients go, and what its rule needs to compute them."""
 
     __slots__ = (
-        "__weakref__", "attributes", "checksums", "dtype", "edges", "hooks", "op", "order", "results", "saved", "shape",
+        "__weakref__", "attributes", "dtype", "edges", "hooks", "op", "order", "results", "saved", "shape", "trace",
     )  # fmt: skip
 
     def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
@@ -52,7 +52,7 @@ class Node:
         if _packing:
             self.saved = _packed(self)
         if anomaly.enabled:
-            self.checksums = [s.checksum() if type(s) is _core.Saved else None for s in self.saved]
+            self.trace = anomaly.Trace(self, args, result)
 
     @property
     def name(self) -> str:

@@ -17,8 +17,8 @@ def unpack(node: Node) -> list[Any]:
             f"backward of {node.name}: trying to go through the graph a second time, after what it saved was freed; "
             "use retain_graph=True the first time"
         )
-    if anomaly.enabled and hasattr(node, "checksums"):
-        for what, saved, before in zip(node.op.saves, node.saved, node.checksums, strict=True):
+    if anomaly.enabled and hasattr(node, "trace"):
+        for what, saved, before in zip(node.op.saves, node.saved, node.trace.checksums, strict=True):
             if before is not None and saved.checksum() != before:
                 raise RuntimeError(
                     f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from .. import _core
+from ..autograd import anomaly
 
 if TYPE_CHECKING:
     from .module import Module
@@ -47,6 +50,38 @@ def locate(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
         error.__notes__.pop()
     error.add_note(place)
     trail.noted = True
+
+
+def running() -> list[Module]:
+    """The modules whose calls are under way on this thread, the innermost first."""
+    found: list[Module] = []
+    frame: Any = sys._getframe(1)
+    while frame is not None:
+        if frame.f_code is _call:
+            module = frame.f_locals["self"]
+            if not found or found[-1] is not module:
+                found.append(module)
+        frame = frame.f_back
+    return found
+
+
+def describe(modules: Sequence[Module]) -> str:
+    """The innermost of modules that called each other, with its path below the outermost."""
+    if not modules:
+        return ""
+    pairs = zip(modules[1:], modules[:-1], strict=True)
+    path = ".".join(reversed([_name_in(parent, child) for parent, child in pairs]))
+    return f"layer '{path}' ({_line(modules[0])})" if path else _line(modules[0])
+
+
+_call: Any = None
+
+
+def watch_calls(call: Any) -> None:
+    """Tells anomaly mode, which is below the layers, how to see which of them are running."""
+    global _call
+    _call = call.__code__
+    anomaly.running, anomaly.describe = running, describe
 
 
 def _line(module: Module) -> str:

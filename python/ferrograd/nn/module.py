@@ -12,7 +12,7 @@ from ..dtypes import BY_NAME, dtype_name
 from ..dtypes import device as _device
 from . import _state
 from ._hooks import HOOKS, Hooked
-from ._where import locate
+from ._where import locate, watch_calls
 from .parameter import Buffer, Parameter
 
 __all__ = ["Module"]
@@ -464,6 +464,9 @@ class Module(Hooked):
         if not children and len(extra) <= 1:
             return f"{type(self).__name__}({''.join(extra)})"
         return f"{type(self).__name__}(\n  " + "\n  ".join([*extra, *children]) + "\n)"
+
+
+watch_calls(Module.__call__)
 
 
 def _indented(text: str) -> str:
