@@ -32,6 +32,15 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "torch.utils.data": {
         "DataLoader": "`num_workers` are threads of this process, not processes: nothing is pickled",
     },
+    "torch.nn": {
+        "Conv2d": "of 0 input channels it is its bias (PyTorch: a result without channels)",
+        "Embedding": "`sparse=True` raises: gradients are dense",
+    },
+    "torch.nn.functional": {
+        "embedding_bag": "`scale_grad_by_freq` divides by how often each index occurs; `sparse=True` raises",
+        "interpolate": "`antialias=True` raises",
+        "pad": "every mode pads any dimension, not the last ones only",
+    },
     "torch.autograd": {
         "detect_anomaly": "also checks saved values against writes through NumPy",
     },

@@ -138,8 +138,11 @@ def test_sparse():
 def test_former_names_warn():
     with pytest.warns(FutureWarning, match="init.xavier_uniform is deprecated; use init.xavier_uniform_"):
         assert init.xavier_uniform(fg.empty(2, 2)).shape == (2, 2)
-    with pytest.warns(FutureWarning, match="init.sparse is deprecated"):
-        init.sparse(fg.empty(2, 2), 0.5)
+    for former, arguments in ((init.sparse, (0.5,)), (init.orthogonal, ()), (init.eye, ()), (init.constant, (1.0,))):
+        with pytest.warns(FutureWarning, match=f"init.{former.__name__.removesuffix('_')} is deprecated"):
+            former(fg.empty(2, 2), *arguments)
+    with pytest.warns(FutureWarning, match="init.dirac is deprecated"):
+        assert init.dirac(fg.empty(1, 1, 3)).tolist() == [[[0.0, 1.0, 0.0]]]
 
 
 @pytest.mark.parametrize(("make", "std"), [

@@ -157,6 +157,22 @@ def test_a_variance_below_eps_is_held_and_keeps_its_gradient():
     assert F.gaussian_nll_loss(fg.tensor([1.0]), fg.tensor([0.0]), 2.0).item() == pytest.approx((np.log(2) + 0.5) / 2)
 
 
+def test_triplets_with_a_distance_of_ones_own():
+    a, p, n = (fg.tensor([[float(k), 1.0], [0.0, float(k)]]) for k in (0, 2, 3))
+
+    def city_blocks(x, y):
+        return (x - y).abs().sum(-1)
+
+    options = {"distance_function": city_blocks, "margin": 1.5}
+    assert F.triplet_margin_with_distance_loss(a, p, n, **options, reduction="none").tolist() == [0.5, 0.5]
+    assert F.triplet_margin_with_distance_loss(a, p, n, **options, swap=True, reduction="sum").item() == 5.0
+    assert nn.TripletMarginWithDistanceLoss(**options)(a, p, n).item() == 0.5
+    with pytest.raises(
+        ValueError, match="triplet_margin_with_distance_loss: margin: expected a number above 0, got -1"
+    ):
+        F.triplet_margin_with_distance_loss(a, p, n, margin=-1)
+
+
 def test_ctc_of_the_impossible_and_of_the_short():
     log_probs = F.log_softmax(fg.zeros(2, 2, 3, requires_grad=True), 2)
     arguments = (fg.tensor([[1, 2], [1, 1]]), [2, 2], fg.tensor([2, 2]))

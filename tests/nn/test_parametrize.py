@@ -186,6 +186,19 @@ def test_batch_norm_folds_into_a_convolution(dim):
         assert type(fused) is type(conv)
 
 
+def test_folding_takes_what_is_not_there_for_zeros_and_ones():
+    w, mean, var = fg.tensor([[2.0], [4.0]]), fg.tensor([1.0, 2.0]), fg.tensor([4.0, 16.0])
+    weight, bias = utils.fuse_linear_bn_weights(w, None, mean, var, 0.0, None, None)
+    assert weight.tolist() == [[1.0], [1.0]]
+    assert bias.tolist() == [-0.5, -0.5]
+    scale, shift = fg.tensor([2.0, 1.0]), fg.tensor([0.0, 1.0])
+    weight, bias = utils.fuse_conv_bn_weights(
+        fg.ones(1, 2, 1), fg.ones(2), mean, var, 0.0, scale, shift, transpose=True
+    )
+    assert weight.tolist() == [[[1.0], [0.25]]]
+    assert bias.tolist() == [0.0, 0.75]
+
+
 def test_batch_norm_folds_into_a_linear_layer():
     fg.manual_seed(0)
     linear, bn = nn.Linear(3, 2), nn.BatchNorm1d(2, affine=False)

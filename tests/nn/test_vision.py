@@ -90,7 +90,19 @@ def test_padding_row_of_a_bag_and_pretrained_vectors():
     assert repr(again) == "EmbeddingBag(4, 2, mode='max', padding_idx=3)"
 
 
+def test_one_hot():
+    y = F.one_hot(fg.tensor([[0, 2], [1, 0]]))
+    assert y.dtype == fg.int64
+    assert y.tolist() == [[[1, 0, 0], [0, 0, 1]], [[0, 1, 0], [1, 0, 0]]]
+    assert F.one_hot(fg.tensor(1), 2).tolist() == [0, 1]
+    assert F.one_hot(fg.zeros(0, dtype=fg.int64), 3).shape == (0, 3)
+
+
 ERRORS = [
+    (lambda: F.one_hot(fg.tensor([3]), 3), RuntimeError, "one_hot: tensor: expected indices from 0 to 2, got 3 to 3"),
+    (lambda: F.one_hot(fg.tensor([-1])), RuntimeError, "one_hot: tensor: expected indices"),
+    (lambda: F.one_hot(fg.ones(1)), TypeError, "one_hot: tensor: expected integers, got float32"),
+    (lambda: F.one_hot(fg.zeros(0, dtype=fg.int64)), RuntimeError, "one_hot: num_classes: expected a number for a tensor"),
     (lambda: nn.Embedding(3, 2, sparse=True), NotImplementedError, "Embedding: sparse: gradients are dense"),
     (lambda: nn.EmbeddingBag(3, 2, sparse=True), NotImplementedError, "EmbeddingBag: sparse: gradients are dense"),
     (lambda: nn.EmbeddingBag(3, 2, mode="min"), ValueError, "EmbeddingBag: mode: expected"),
