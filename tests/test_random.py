@@ -119,3 +119,10 @@ def test_what_draws_takes_pytorchs_arguments():
     assert fg.normal(5.0, 0.0, (2,)).tolist() == [5, 5]
     assert fg.bernoulli(fg.zeros(3), 1.0).tolist() == [1, 1, 1]
     assert sorted(fg.ones(4).multinomial(4).tolist()) == [0, 1, 2, 3]
+
+
+def test_a_fork_of_the_generator_leaves_it_as_it_was():
+    fg.manual_seed(5)
+    with fg.random.fork_rng():
+        inside = fg.rand(3)
+    assert fg.equal(fg.rand(3), inside)

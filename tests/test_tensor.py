@@ -201,6 +201,12 @@ def test_what_scripts_ask_of_the_environment():
     assert fg.device("cuda" if fg.cuda.is_available() else "cpu").type == "cpu"
     assert not fg.backends.mps.is_available()
     assert fg.cuda.device_count() == 0
+    fg.use_deterministic_algorithms(True)
+    assert fg.are_deterministic_algorithms_enabled()
+    fg.set_float32_matmul_precision("high")
+    assert fg.get_float32_matmul_precision() == "high"
+    with pytest.raises(ValueError, match="expected 'highest', 'high' or 'medium'"):
+        fg.set_float32_matmul_precision("low")
 
 
 def test_copies():

@@ -3,6 +3,10 @@
 from . import _core, autograd
 from ._core import DTypeError, ShapeError, __version__, empty_cache, is_grad_enabled, memory_stats, set_flush_denormal
 from ._config import show_config
+from ._settings import (
+    are_deterministic_algorithms_enabled, get_float32_matmul_precision, set_float32_matmul_precision,
+    use_deterministic_algorithms,
+)  # fmt: skip
 from ._core import get_num_threads, is_inference_mode_enabled, reset_peak, set_num_threads
 from .autograd import enable_grad, inference_mode, no_grad, set_grad_enabled
 from .creation import *
@@ -20,7 +24,7 @@ from . import nn
 from . import optim
 from . import random
 from . import utils
-from . import backends, cuda
+from . import backends, cuda, testing
 import ferrograd.linalg as linalg  # what stands under the name so far is functions/linalg.py
 from .legacy import (
     BFloat16Tensor, BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,

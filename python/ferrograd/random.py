@@ -7,7 +7,9 @@ PyTorch's.
 
 from __future__ import annotations
 
+import contextlib
 import secrets
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -110,6 +112,17 @@ def get_rng_state() -> Tensor:
 def set_rng_state(new_state: Any) -> None:
     """Goes on where `get_rng_state` was called."""
     default_generator.set_state(new_state)
+
+
+@contextlib.contextmanager
+def fork_rng(devices: Any = (), enabled: bool = True) -> Iterator[None]:
+    """What is drawn inside a `with` leaves the default generator as it was; `devices` is accepted."""
+    before = get_rng_state()
+    try:
+        yield
+    finally:
+        if enabled:
+            set_rng_state(before)
 
 
 def uniform_(tensor: Any, low: float = 0.0, high: float = 1.0, generator: Generator | None = None) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -157,22 +156,7 @@ def _root(squares: Any) -> Any:
 
 def _length(x: Any, p: float, dim: int, keepdim: bool = False) -> Any:
     """The p-norm along `dim`."""
-    if p == 2:
-        return _root(ops.sum(ops.square(x), dim=(dim,), keepdim=keepdim))
-    if p == 1:
-        return ops.sum(ops.abs(x), dim=(dim,), keepdim=keepdim)
-    if p == math.inf:
-        return ops.amax(ops.abs(x), dim=(dim,), keepdim=keepdim)
-    if p == -math.inf:
-        return ops.amin(ops.abs(x), dim=(dim,), keepdim=keepdim)
-    if p == 0:
-        return ops.cast(ops.sum(ops.ne(x, 0), dim=(dim,), keepdim=keepdim), dtype=x._dtype)
-    size = ops.abs(x)
-    zero = ops.eq(size, 0)
-    powers = ops.where(zero, 0.0, ops.pow(ops.where(zero, 1.0, size), p))
-    total = ops.sum(powers, dim=(dim,), keepdim=keepdim)
-    none = ops.eq(total, 0)
-    return ops.where(none, 0.0, ops.pow(ops.where(none, 1.0, total), 1 / p))
+    return ops.vector_norm(x, ord=float(p), dim=(dim,), keepdim=keepdim)
 
 
 def _order(name: str, p: float) -> float:
