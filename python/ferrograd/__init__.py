@@ -29,6 +29,11 @@ import ferrograd.linalg as linalg  # what stands under the name so far is functi
 from .legacy import (
     BFloat16Tensor, BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
 )  # fmt: skip
+from .nn.functional import (
+    adaptive_avg_pool1d, avg_pool1d, bilinear, celu_, channel_shuffle, conv1d, conv2d, conv3d, conv_transpose1d,
+    conv_transpose2d, conv_transpose3d, hardshrink, pixel_shuffle, pixel_unshuffle, prelu, rrelu_, selu_, threshold_,
+)  # fmt: skip
+from .func import vmap
 from .printing import get_printoptions, printoptions, set_printoptions
 from .analysis import receptive_field, summary
 from .random import (

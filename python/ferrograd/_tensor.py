@@ -449,6 +449,16 @@ class Tensor(_core.TensorBase):
             "share_memory_: tensors live in their process's own memory; use multiprocessing.shared_memory"
         )
 
+    def as_subclass(self, cls: builtins.type[Any]) -> Any:
+        """The same memory as an instance of a subclass of Tensor, outside any graph."""
+        if not (isinstance(cls, builtins.type) and issubclass(cls, Tensor)):
+            raise TypeError(f"as_subclass: cls: expected a subclass of Tensor, got {cls!r}")
+        return self._make(cls, self.detach(), self.requires_grad and self.is_leaf)
+
+    def to_dense(self) -> Tensor:
+        """The tensor itself: all are dense."""
+        return self
+
     def sum_to_size(self, *size: Any) -> Tensor:
         """Summed over the dimensions that were stretched from `size`, a shape that broadcasts to this one."""
         shape = creation._shape("sum_to_size", size)

@@ -64,3 +64,82 @@ def test_in_place_forms_as_functions():
     assert fg.sqrt_(x).tolist() == [0, 2]
     assert fg.fill_(x, 3.0) is x
     assert fg.zero_(x).tolist() == [0, 0]
+
+
+@pytest.mark.parametrize(
+    ("name", "values"),
+    [
+        ("hann_window", [0, 0.5, 1, 0.5]),
+        ("hamming_window", [0.08, 0.54, 1, 0.54]),
+        ("blackman_window", [0, 0.34, 1, 0.34]),
+        ("bartlett_window", [0, 0.5, 1, 0.5]),
+    ],
+)
+def test_windows(name, values):
+    window = getattr(fg, name)
+    np.testing.assert_allclose(window(4).numpy(), values, atol=1e-6)
+    np.testing.assert_allclose(window(5, periodic=False).numpy(), [*values, values[0]], atol=1e-6)
+    assert window(1).tolist() == [1]
+    assert window(0).shape == (0,)
+    assert window(4, dtype=fg.float64).dtype == fg.float64
+    with pytest.raises(RuntimeError, match=f"{name}: window_length"):
+        window(-1)
+
+
+def test_the_kaiser_window_and_its_bounds():
+    window = fg.kaiser_window(5, periodic=False, beta=2.0).tolist()
+    np.testing.assert_allclose(window, np.kaiser(5, 2.0), rtol=1e-6)
+    assert fg.kaiser_window(4, beta=2.0).tolist() == window[:4]
+
+
+@pytest.mark.parametrize("reduce", ["prod", "mean", "amax", "amin"])
+def test_index_reduce_is_scatter_reduce_of_whole_slices(reduce, rng):
+    x, source = fg.tensor(rng.standard_normal((4, 3))), fg.tensor(rng.standard_normal((3, 3)))
+    index = fg.tensor([1, 1, 3])
+    wide = index.reshape(-1, 1).expand(3, 3)
+    for include_self in (True, False):
+        want = x.scatter_reduce(0, wide, source, reduce, include_self=include_self)
+        assert fg.equal(fg.index_reduce(x, 0, index, source, reduce, include_self=include_self), want)
+    y = x.clone()
+    assert y.index_reduce_(1, fg.tensor([2]), source.new_ones(4, 1), reduce) is y
+    assert not fg.equal(x, y) or reduce == "prod"
+    with pytest.raises(RuntimeError, match="index_reduce: reduce: expected one of prod"):
+        x.index_reduce(0, index, source, "sum")
+
+
+def test_what_complex_numbers_would_change():
+    x = fg.tensor([-1.0, 0.0, 2.0, math.nan])
+    for same in (x.conj(), fg.real(x), x.conj_physical(), fg.resolve_conj(x), fg.resolve_neg(x), x.to_dense()):
+        assert same is x
+    assert not x.is_conj()
+    assert not fg.is_neg(x)
+    assert fg.angle(x).tolist()[:3] == [pytest.approx(math.pi), 0, 0]
+    assert math.isnan(fg.angle(x)[3].item())
+    assert fg.angle(fg.tensor([-1])).dtype == fg.float32
+
+
+def test_adjoint_and_subclasses():
+    x = fg.arange(6.0).reshape(1, 2, 3)
+    assert fg.adjoint(x).shape == (1, 3, 2)
+    with pytest.raises(RuntimeError, match="adjoint: input: expected at least 2 dimensions"):
+        fg.adjoint(fg.ones(2))
+
+    class Mine(fg.Tensor):
+        pass
+
+    mine = x.as_subclass(Mine)
+    assert type(mine) is Mine
+    assert mine.data_ptr() == x.data_ptr()
+    with pytest.raises(TypeError, match="as_subclass: cls: expected a subclass of Tensor"):
+        x.as_subclass(int)
+
+
+def test_functions_of_layers_that_pytorch_keeps_beside_tensors_too():
+    F = fg.nn.functional
+    for name in (
+        "adaptive_avg_pool1d", "avg_pool1d", "bilinear", "celu_", "channel_shuffle", "conv1d", "conv2d", "conv3d",
+        "conv_transpose1d", "conv_transpose2d", "conv_transpose3d", "hardshrink", "pixel_shuffle", "pixel_unshuffle",
+        "prelu", "rrelu_", "selu_", "threshold_",
+    ):  # fmt: skip
+        assert getattr(fg, name) is getattr(F, name)
+    assert fg.vmap is fg.func.vmap

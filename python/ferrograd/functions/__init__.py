@@ -30,5 +30,6 @@ from .shape import *
 from .signs import *
 from .sorting import *
 from .special import *
+from .windows import *
 from .written import *
 from .statistics import *

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
+    "angle",
     "bitwise_left_shift", "bitwise_right_shift", "gcd", "isneginf", "isposinf", "isreal", "lcm", "ldexp", "renorm",
     "unravel_index", "vander",
 ]  # fmt: skip
@@ -36,6 +38,15 @@ def isneginf(input: Any) -> Tensor:
 def isreal(input: Any) -> Tensor:
     """True everywhere: there are no complex numbers."""
     return _core.backend.full(tuple(input.shape), True, "bool")  # type: ignore[no-any-return]
+
+
+@method()
+def angle(input: Any) -> Tensor:
+    """π for numbers below 0, else 0; NaN stays. Integers as float32."""
+    x = as_tensor(input)
+    x = x if x.is_floating_point() else ops.cast(x, dtype="float32")
+    turned = ops.where(ops.lt(ops.detach(x), 0), math.pi, 0.0)
+    return ops.where(ops.isnan(x), x, ops.cast(turned, dtype=x._dtype))  # type: ignore[no-any-return]
 
 
 @method()

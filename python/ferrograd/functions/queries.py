@@ -14,8 +14,9 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "allclose", "equal", "is_complex", "is_floating_point", "is_inference", "is_nonzero", "is_same_size", "is_signed",
-    "is_tensor", "isclose", "numel", "typename",
+    "allclose", "conj", "conj_physical", "equal", "is_complex", "is_conj", "is_floating_point", "is_inference", "is_neg",
+    "is_nonzero", "is_same_size", "is_signed", "is_tensor", "isclose", "numel", "real", "resolve_conj", "resolve_neg",
+    "typename",
 ]  # fmt: skip
 
 
@@ -70,6 +71,27 @@ def is_floating_point(input: Any) -> bool:
 @method()
 def is_complex(input: Any) -> bool:
     """Whether the dtype is a complex one: there is none."""
+    return False
+
+
+@method("conj", "conj_physical", "resolve_conj", "resolve_neg")
+def conj(input: Any) -> Tensor:
+    """The tensor itself: all numbers are real."""
+    return input  # type: ignore[no-any-return]
+
+
+conj_physical = resolve_conj = resolve_neg = real = conj
+
+
+@method()
+def is_conj(input: Any) -> bool:
+    """Whether it stands for its conjugate: never."""
+    return False
+
+
+@method()
+def is_neg(input: Any) -> bool:
+    """Whether it stands for its negative: never."""
     return False
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 __all__ = [
-    "index_add", "index_copy", "index_fill", "index_put", "masked_scatter", "put", "scatter", "scatter_add",
+    "index_add", "index_copy", "index_fill", "index_put", "index_reduce", "masked_scatter", "put", "scatter", "scatter_add",
     "scatter_reduce", "select_scatter", "slice_scatter", "take", "take_along_dim",
 ]  # fmt: skip
 
@@ -154,6 +154,17 @@ def _put_along(input: Any, values: Any, index: Any, dim: int, accumulate: bool) 
 
 
 @method()
+def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, include_self: bool = True) -> Tensor:
+    """As `index_add` with the prod, mean, amax or amin of what `source` sends to each place; see `scatter_reduce`."""
+    if reduce not in _REDUCTIONS[1:]:
+        raise RuntimeError(f"index_reduce: reduce: expected one of {', '.join(_REDUCTIONS[1:])}, got {reduce!r}")
+    d, index = _along("index_reduce", input, dim, index, source)
+    shape = tuple(source.shape)
+    wide = ops.expand(ops.reshape(index, shape=(1,) * d + (-1,) + (1,) * (len(shape) - 1 - d)), shape=shape)
+    return scatter_reduce(input, d, wide, source, reduce, include_self=include_self)
+
+
+@method()
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] = values, or += with `accumulate`, for a tuple of index tensors or masks."""
     base, places, dims = take_apart("index_put", tuple(input.shape), tuple(indices))
@@ -252,7 +263,8 @@ def slice_scatter(
 
 for _name, _function in (
     ("scatter_", scatter), ("scatter_add_", scatter_add), ("scatter_reduce_", scatter_reduce), ("index_add_", index_add),
-    ("index_copy_", index_copy), ("index_fill_", index_fill), ("index_put_", index_put), ("put_", put),
+    ("index_copy_", index_copy), ("index_fill_", index_fill), ("index_put_", index_put), ("index_reduce_", index_reduce),
+    ("put_", put),
     ("masked_scatter_", masked_scatter),
 ):  # fmt: skip
     in_place_of(_name, _function)

@@ -146,6 +146,14 @@ def transpose(input: Any, dim0: Any = None, dim1: Any = None, *, axis0: Any = No
 
 
 @method()
+def adjoint(input: Any) -> Tensor:
+    """The last two dimensions swapped, a view."""
+    if len(input.shape) < 2:
+        raise RuntimeError(f"adjoint: input: expected at least 2 dimensions, got shape {tuple(input.shape)}")
+    return transpose(input, -2, -1)
+
+
+@method()
 def t(input: Any) -> Tensor:
     """The transpose of a matrix; a vector is its own."""
     ndim = len(input.shape)
@@ -339,7 +347,7 @@ def setitem(self: Any, index: Any, value: Any) -> None:
 
 
 __all__ = [
-    "broadcast_to", "contiguous", "expand", "expand_as", "flatten", "getitem", "moveaxis", "movedim", "narrow",
+    "adjoint", "broadcast_to", "contiguous", "expand", "expand_as", "flatten", "getitem", "moveaxis", "movedim", "narrow",
     "permute", "ravel", "reshape", "reshape_as", "select", "setitem", "squeeze", "swapaxes", "swapdims", "t",
     "transpose", "unflatten", "unsqueeze", "view", "view_as",
 ]  # fmt: skip
