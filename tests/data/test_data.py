@@ -336,6 +336,8 @@ def test_datasets_joined():
     assert both.cumulative_sizes == [2, 5]
     with pytest.raises(IndexError, match="index 5 is out of range for 5 samples"):
         both[5]
+    assert isinstance(both, data.ConcatDataset)
+    assert isinstance(Stream(2) + Stream(1), data.ChainDataset)
     assert list(Stream(2) + Stream(1)) == [0, 1, 0]
     assert data.StackDataset(range(3), "abc")[1] == (1, "b")
     assert data.StackDataset(n=range(3), s="abc")[2] == {"n": 2, "s": "c"}
@@ -356,6 +358,16 @@ def test_random_split():
         data.random_split(range(10), [5, 4])
     with pytest.warns(UserWarning, match="part 1 of the dataset is empty"):
         data.random_split(range(1), [0.5, 0.5])
+
+
+def test_what_is_not_batched_is_converted():
+    sample = data.default_convert({"a": np.ones(2), "b": [np.float32(1), "x"], "c": (1, np.zeros(1))})
+    assert isinstance(sample["a"], fg.Tensor)
+    assert sample["b"][0].item() == 1
+    assert sample["b"][1] == "x"
+    assert isinstance(sample["c"][1], fg.Tensor)
+    with pytest.raises(NotImplementedError, match="a Sampler has an __iter__ of its own"):
+        iter(data.Sampler())
 
 
 def test_samplers():

@@ -194,3 +194,23 @@ def test_edges_of_dimensions():
         fg.zeros(1, 2).squeeze((0, -2))
     with pytest.raises(ValueError, match="permute: dims: expected 2 dimensions"):
         fg.zeros(1, 2).permute(0)
+
+
+def test_second_names_and_small_forms():
+    x = fg.arange(6.0).reshape(2, 3)
+    assert fg.concat((x, x)).tolist() == fg.row_stack((x, x)).tolist() == fg.vstack((x, x)).tolist()
+    assert fg.mv(x, fg.ones(3)).tolist() == x.mv(fg.ones(3)).tolist() == [3, 12]
+    assert fg.ger(fg.ones(2), fg.ones(2)).tolist() == fg.ones(2).ger(fg.ones(2)).tolist() == [[1, 1]] * 2
+    assert fg.chain_matmul(x, x.T, x).tolist() == (x @ x.T @ x).tolist()
+    assert fg.trapz(fg.tensor([1.0, 2.0, 3.0])).item() == 4
+    assert fg.linalg.vecdot(x, fg.ones(3)).tolist() == [3, 12]
+    assert fg.masked_select(x, x > 3).tolist() == x.masked_select(x > 3).tolist() == [4, 5]
+    assert x.view_as(fg.zeros(3, 2)).shape == x.reshape_as(fg.zeros(3, 2)).shape == (3, 2)
+    assert fg.ones(3).expand_as(x).shape == (2, 3)
+    assert x.mH.shape == (3, 2)
+    assert x[1].storage_offset() == 3
+    assert (x.is_meta, x.is_mps, x.is_pinned()) == (False, False, False)
+    assert fg.get_default_dtype() is fg.float32
+    y = fg.ones(1, requires_grad=True) * 1
+    y.retain_grad()
+    assert y.retains_grad
