@@ -184,7 +184,9 @@ def failures(ours: Run, truth: Truth) -> list[str]:
 
     compare("output", distance(ours.output, truth.output), truth.far_output, 1e-6 * truth.norm_output)
     for key, g in truth.gradients.items():
-        compare(f"gradient of {key}", distance(ours.gradients[key], g), truth.far_gradients[key], 1e-6 * truth.norm_gradient)
+        compare(
+            f"gradient of {key}", distance(ours.gradients[key], g), truth.far_gradients[key], 1e-6 * truth.norm_gradient
+        )
     return found + curve_failures(ours.losses, truth)
 
 

@@ -174,6 +174,7 @@ def test_a_vector_without_elements_joins_anything():
     assert fg.cat([fg.tensor([]), x], 1).tolist() == x.tolist()
     assert fg.cat([fg.tensor([]), fg.ones(2, 2, dtype=fg.int64)]).dtype == fg.float32
     assert fg.cat([fg.tensor([]), fg.tensor([])]).shape == (0,)
+    assert fg.cat(fg.ones(k) for k in (0, 1, 2)).shape == (3,)
     with pytest.raises(ValueError, match="concatenate: tensors"):
         fg.cat([fg.zeros(0, 2), x])
 

@@ -73,6 +73,7 @@ def _without_empty(tensors: Sequence[Any]) -> Sequence[Any]:
 
 def cat(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> Tensor:
     """The tensors one after the other along `dim`; a vector without elements goes with any shape."""
+    tensors = tensors if isinstance(tensors, (list, tuple)) else list(tensors)
     if any(getattr(x, "shape", None) == (0,) for x in tensors):
         tensors = _without_empty(tensors)
     return ops.concatenate(*tensors, dim=dim if axis is None else axis)  # type: ignore[no-any-return]
