@@ -283,9 +283,8 @@ class RNN(RNNBase):
         return y, h
 
     def _sequence(self, x: Any, states: list[Any], weights: dict[str, Any], **attributes: Any) -> Any:
-        w = weights
         attributes["nonlinearity"] = self.nonlinearity
-        return ops.rnn_sequence(x, states[0], w["weight_ih"], w["weight_hh"], w["bias_ih"], w["bias_hh"], **attributes)
+        return ops.rnn_sequence(x, states[0], *_four(weights), **attributes)
 
 
 class LSTM(RNNBase):
