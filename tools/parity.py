@@ -39,7 +39,12 @@ DIFFERENCES: dict[str, dict[str, str]] = {
     "torch.nn.functional": {
         "embedding_bag": "`scale_grad_by_freq` divides by how often each index occurs; `sparse=True` raises",
         "interpolate": "`antialias=True` raises",
+        "max_pool2d": "a window that lies in the padding alone raises (PyTorch: -inf and an index outside of the plane)",
         "pad": "every mode pads any dimension, not the last ones only",
+    },
+    "torch.optim": {
+        "RMSprop": "`centered=True` takes a running variance that rounding left below 0 as 0 (PyTorch: NaN)",
+        "SGD": "`differentiable=True` raises, as in every optimizer: a step is one kernel",
     },
     "torch.autograd": {
         "detect_anomaly": "also checks saved values against writes through NumPy",

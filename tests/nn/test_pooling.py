@@ -11,12 +11,15 @@ from ferrograd.nn import functional as F
 
 
 def test_unpooling_undoes_pooling(rng):
-    for spatial, shape in [(1, (2, 3, 9)), (2, (3, 6, 7)), (3, (1, 2, 4, 5, 6))]:
-        x = fg.tensor(rng.uniform(0.5, 1.0, shape))
-        pool = getattr(F, f"max_pool{spatial}d")
+    for pool, unpool, shape in [
+        (F.max_pool1d, F.max_unpool1d, (2, 3, 9)),
+        (F.max_pool2d, F.max_unpool2d, (3, 6, 7)),
+        (F.max_pool3d, F.max_unpool3d, (1, 2, 4, 5, 6)),
+    ]:
+        x, spatial = fg.tensor(rng.uniform(0.5, 1.0, shape)), int(pool.__name__[-2])
         y, indices = pool(x, 2, return_indices=True)
         size = shape if len(shape) == spatial + 2 else shape[1:]
-        back = getattr(F, f"max_unpool{spatial}d")(y, indices, 2, output_size=size)
+        back = unpool(y, indices, 2, output_size=size)
         assert back.shape == shape
         kept = back.numpy() != 0
         np.testing.assert_array_equal(back.numpy()[kept], x.numpy()[kept])
@@ -90,8 +93,59 @@ def test_live_fractional_pooling(rng):
             np.testing.assert_array_equal(a.numpy(), b.numpy())
 
 
+WITH_INDICES = [
+    (F.max_pool1d, F.max_pool1d_with_indices, (3, 2, 1)),
+    (F.max_pool2d, F.max_pool2d_with_indices, (3, 2, 1)),
+    (F.max_pool3d, F.max_pool3d_with_indices, (2, 1)),
+    (F.adaptive_max_pool1d, F.adaptive_max_pool1d_with_indices, (3,)),
+    (F.adaptive_max_pool2d, F.adaptive_max_pool2d_with_indices, ((2, None),)),
+    (F.adaptive_max_pool3d, F.adaptive_max_pool3d_with_indices, (2,)),
+]
+
+
+@pytest.mark.parametrize(("plain", "with_indices", "arguments"), WITH_INDICES)
+def test_indices_name_the_largest_elements(plain, with_indices, arguments, rng):
+    spatial = int(plain.__name__[-2])
+    x = rng.standard_normal((2, 3, 6, 5, 4)[: spatial + 2])
+    y, indices = with_indices(x, *arguments)
+    np.testing.assert_array_equal(y.numpy(), plain(x, *arguments).numpy())
+    flat = np.take_along_axis(x.reshape(2, 3, -1), indices.numpy().reshape(2, 3, -1), -1)
+    np.testing.assert_array_equal(flat, y.numpy().reshape(2, 3, -1))
+
+
+def test_fractional_indices(rng):
+    x, y = rng.standard_normal((1, 2, 6, 6)), rng.standard_normal((2, 5, 5, 5))
+    for plain, with_indices, value in [
+        (F.fractional_max_pool2d, F.fractional_max_pool2d_with_indices, x),
+        (F.fractional_max_pool3d, F.fractional_max_pool3d_with_indices, y),
+    ]:
+        fg.manual_seed(1)
+        got, indices = with_indices(value, 2, output_ratio=0.5)
+        fg.manual_seed(1)
+        np.testing.assert_array_equal(got.numpy(), plain(value, 2, output_ratio=0.5).numpy())
+        assert indices.shape == got.shape
+
+
+def test_means_over_windows_that_cover_the_input_are_those_of_even_windows(rng):
+    for mean, adaptive, power in [
+        (F.avg_pool1d, F.adaptive_avg_pool1d, F.lp_pool1d),
+        (F.avg_pool2d, F.adaptive_avg_pool2d, F.lp_pool2d),
+        (F.avg_pool3d, F.adaptive_avg_pool3d, F.lp_pool3d),
+    ]:
+        spatial = int(mean.__name__[-2])
+        x = rng.uniform(0.1, 1.0, (2, 3, 6, 4, 8)[: spatial + 2])
+        even = mean(x, 2).numpy()
+        np.testing.assert_allclose(adaptive(x, even.shape[2:]).numpy(), even, rtol=1e-12)
+        np.testing.assert_allclose(power(x, 1.0, 2).numpy(), even * 2**spatial, rtol=1e-12)
+
+
 X = fg.ones(1, 2, 4, 4)
 ERRORS = [
+    (
+        lambda: F.max_pool2d(fg.ones(1, 1, 1), 2, 1, 1, 2),
+        ValueError,
+        "a size in spatial dimension 0 of which every window of 2 taps 2 apart has one",
+    ),
     (lambda: F.adaptive_avg_pool2d(X, (1, 2, 3)), ValueError, "adaptive_avg_pool2d: output_size: expected a number, None"),
     (lambda: F.adaptive_avg_pool2d(X, -1), ValueError, "output_size: expected numbers of at least 0"),
     (lambda: F.adaptive_max_pool1d(X, 2), ValueError, "adaptive_max_pool1d: input: expected 2D"),

@@ -136,6 +136,15 @@ def test_adagrad_has_its_state_from_the_start():
     assert adagrad.state_dict()["state"][0]["sum"].tolist() == [0.5, 0.5]
 
 
+def test_a_gradient_that_never_changes_has_no_variance():
+    (a,) = parameters(8)
+    rmsprop = optim.RMSprop([a], alpha=0.5, eps=1e-2, centered=True)
+    a.grad = fg.full((8,), 0.1)
+    for _ in range(200):
+        rmsprop.step()
+    assert np.isfinite(a.detach().numpy()).all(), "rounding took m² above v"
+
+
 def test_hooks_run_around_steps_and_states():
     (a,) = with_grads(parameters(1))
     sgd, seen = optim.SGD([a], lr=0.5), []

@@ -11,7 +11,12 @@ from ... import _core, ops
 from ...random import rand
 from .._check import check_conv_input, sizes
 
-__all__ = ["fractional_max_pool2d", "fractional_max_pool3d"]
+__all__ = [
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
+]
 
 
 def fractional_max_pool2d(
@@ -111,3 +116,27 @@ def _starts(sample: Any, n: int, out: int, size: int) -> Any:
     begin = ((steps + sample[..., None]) * alpha).astype(np.int64) - (sample[..., None] * alpha).astype(np.int64)
     begin[..., -1] = n - size
     return begin
+
+
+def fractional_max_pool2d_with_indices(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
+    """`fractional_max_pool2d` with the indices in any case."""
+    return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
+
+
+def fractional_max_pool3d_with_indices(
+    input: Any,
+    kernel_size: Any,
+    output_size: Any = None,
+    output_ratio: Any = None,
+    return_indices: bool = False,
+    _random_samples: Any = None,
+) -> Any:
+    """`fractional_max_pool3d` with the indices in any case."""
+    return fractional_max_pool3d(input, kernel_size, output_size, output_ratio, True, _random_samples)
