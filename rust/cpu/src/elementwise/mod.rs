@@ -8,6 +8,7 @@ mod activation;
 mod binary;
 mod compare;
 mod divide;
+mod long_power;
 mod pow;
 mod select;
 mod special;
