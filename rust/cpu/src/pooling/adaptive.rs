@@ -3,7 +3,7 @@ use smallvec::SmallVec;
 
 use super::avg::add_into;
 use super::max::takes;
-use super::{Axis, Geometry, channels_inside};
+use super::{Axis, Geometry, channels_inside, flat_step};
 use crate::bits::fill_bits;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -18,6 +18,13 @@ const TILE: usize = 64;
 /// where `o` lies in window `i` of `size` windows over `out` elements, so that the gradient of a sum is a sum.
 fn window(o: usize, size: usize, out: usize) -> (usize, usize) {
     (o * size / out, ((o + 1) * size).div_ceil(out))
+}
+
+/// The windows of the three axes.
+type Tables = [SmallVec<[(usize, usize); 64]>; 3];
+
+fn tables(g: &Geometry) -> Tables {
+    g.axes.each_ref().map(|axis| (0..axis.out).map(|o| window(o, axis.size, axis.out)).collect())
 }
 
 /// `shape` is `([N,] C, …)` of the input, `sizes` are those of the output.
@@ -80,10 +87,16 @@ fn average_grad<T: Float>(op: &str, grad: &Array, sizes: &[usize]) -> Result<Arr
     let shape = g.out_shape();
     checked_numel(&shape)?;
     let out = Array::empty_like(grad, &shape, T::DTYPE)?;
-    if out.numel() > 0 && grad.numel() > 0 {
-        sums::<T>(&g, &shares::<T>(&g, grad)?, &out, false);
-    } else {
+    if out.numel() == 0 || grad.numel() == 0 {
         fill_bits(&out, 0);
+        return Ok(out);
+    }
+    let shares = shares::<T>(&g, grad)?;
+    let strides = g.strides(out.layout());
+    if g.planes().0 == 1 && flat_step(&g, &strides, |axis| axis.out) == Some(1) {
+        spread::<T>(&g, &shares, &out);
+    } else {
+        sums::<T>(&g, &shares, &out, false);
     }
     Ok(out)
 }
@@ -118,6 +131,21 @@ fn shares<T: Float>(g: &Geometry, grad: &Array) -> Result<Array> {
     Ok(shares)
 }
 
+/// The gradient of global pooling: each plane is one number.
+fn spread<T: Float>(g: &Geometry, shares: &Array, out: &Array) {
+    path!("adaptive_avg_pool/spread", parallel);
+    let (ss, so) = (g.strides(shares.layout()), g.strides(out.layout()));
+    let (ps, po) = (SyncPtr::new(shares.ptr_mut::<T>()), SyncPtr::new(out.ptr_mut::<T>()));
+    let plane = g.planes().1;
+    parallel::for_range(g.n * g.c, (BLOCK / plane).max(1), plane as f64 * 0.3, |a, b| {
+        for row in a..b {
+            let at = |s: &[isize; 5]| (row / g.c) as isize * s[0] + (row % g.c) as isize * s[1];
+            // SAFETY: a plane lies together, and these are the task's.
+            unsafe { std::slice::from_raw_parts_mut(po.get().offset(at(&so)), plane).fill(*ps.get().offset(at(&ss))) };
+        }
+    });
+}
+
 /// The sum of each window, or its mean.
 fn sums<T: Float>(g: &Geometry, x: &Array, y: &Array, mean: bool) {
     if y.numel() == 0 {
@@ -131,9 +159,9 @@ fn sums<T: Float>(g: &Geometry, x: &Array, y: &Array, mean: bool) {
     } else {
         path!("adaptive_avg_pool/rows", parallel);
     }
-    let split = Split::new(g, lanes);
+    let (split, tables) = (Split::new(g, lanes), tables(g));
     parallel::for_range(split.rows, split.block, split.elements * 0.5, |a, b| {
-        vectorize(Sums { g, x: px.get(), y: py.get(), sx, sy, mean, rows: a..b, lanes });
+        vectorize(Sums { g, tables: &tables, x: px.get(), y: py.get(), sx, sy, mean, rows: a..b, lanes });
     });
 }
 
@@ -165,13 +193,14 @@ fn place(g: &Geometry, row: usize, lanes: bool) -> (usize, usize, usize, usize) 
 
 struct Sums<'a, T> {
     g: &'a Geometry,
+    tables: &'a Tables,
     x: *const T,
     y: *mut T,
     sx: [isize; 5],
     sy: [isize; 5],
     mean: bool,
     rows: std::ops::Range<usize>,
-    /// The inner loop runs along the channels, else along the window's row.
+    /// The inner loop runs along the channels, else along a row.
     lanes: bool,
 }
 
@@ -180,42 +209,60 @@ impl<T: Float> Kernel<T> for Sums<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
         let Self { g, sx, sy, lanes, .. } = self;
-        let [d, h, w] = g.axes;
+        let [td, th, tw] = self.tables;
+        let w = g.axes[2];
+        // Rows of the input that lie end to end are one where windows are as wide as they.
+        let joined = w.out == 1 && sx[3] == w.size as isize * sx[4];
+        let mut column = vec![T::ZERO; if lanes || joined { 0 } else { w.size }];
+        let mut last = None;
         for row in self.rows {
             let (n, c, od, oh) = place(g, row, lanes);
-            let (rd, rh) = (window(od, d.size, d.out), window(oh, h.size, h.out));
-            for ow in 0..w.out {
-                let rw = window(ow, w.size, w.out);
-                let at = n as isize * sy[0] + c as isize * sy[1];
-                let at = at + od as isize * sy[2] + oh as isize * sy[3] + ow as isize * sy[4];
+            let (rd, rh) = (td[od], th[oh]);
+            let at = n as isize * sy[0] + c as isize * sy[1] + od as isize * sy[2] + oh as isize * sy[3];
+            let first = n as isize * sx[0] + c as isize * sx[1];
+            let x_row =
+                |id: usize, ih: usize| self.x.wrapping_offset(first + id as isize * sx[2] + ih as isize * sx[3]);
+            let divisor = |rw: (usize, usize)| {
                 let count = ((rd.1 - rd.0) * (rh.1 - rh.0) * (rw.1 - rw.0)) as f64;
-                let count = T::from_f64(if self.mean { count } else { 1.0 });
-                // SAFETY: windows lie inside the input, and this row of the output is the task's.
-                unsafe {
-                    let y = self.y.offset(at);
-                    let row_at = |id: usize, ih: usize| {
-                        let x = n as isize * sx[0] + c as isize * sx[1] + id as isize * sx[2] + ih as isize * sx[3];
-                        self.x.offset(x + rw.0 as isize * sx[4])
-                    };
-                    if lanes {
+                T::from_f64(if self.mean { count } else { 1.0 })
+            };
+            // SAFETY: windows lie inside the input, and this row of the output is the task's.
+            unsafe {
+                let y = self.y.offset(at);
+                if lanes {
+                    for (ow, &rw) in tw.iter().enumerate() {
+                        let y = y.offset(ow as isize * sy[4]);
                         (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = T::ZERO);
                         for id in rd.0..rd.1 {
                             for ih in rh.0..rh.1 {
-                                for k in 0..(rw.1 - rw.0) as isize {
-                                    add_into(y, sy[1], row_at(id, ih).offset(k * sx[4]), sx[1], g.c);
+                                for iw in rw.0..rw.1 {
+                                    add_into(y, sy[1], x_row(id, ih).offset(iw as isize * sx[4]), sx[1], g.c);
                                 }
                             }
                         }
-                        (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = *y.offset(c * sy[1]) / count);
-                    } else {
-                        let mut sum = T::ZERO;
-                        for id in rd.0..rd.1 {
-                            for ih in rh.0..rh.1 {
-                                sum += row_sum(s, row_at(id, ih), sx[4], rw.1 - rw.0);
-                            }
-                        }
-                        *y = sum / count;
+                        let divisor = divisor(rw);
+                        (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = *y.offset(c * sy[1]) / divisor);
                     }
+                } else if joined {
+                    let length = (rh.1 - rh.0) * w.size;
+                    let sum = (rd.0..rd.1).fold(T::ZERO, |sum, id| sum + row_sum(s, x_row(id, rh.0), sx[4], length));
+                    *y = sum / divisor((0, w.size));
+                } else if last.is_some_and(|(same, _)| same == (n, c, rd, rh)) {
+                    // The rows of a gradient repeat while the windows do.
+                    let (_, before): (_, *mut T) = last.unwrap();
+                    (0..w.out as isize).for_each(|j| *y.offset(j * sy[4]) = *before.offset(j * sy[4]));
+                } else {
+                    column.fill(T::ZERO);
+                    for id in rd.0..rd.1 {
+                        for ih in rh.0..rh.1 {
+                            add_into(column.as_mut_ptr(), 1, x_row(id, ih), sx[4], w.size);
+                        }
+                    }
+                    for (ow, &rw) in tw.iter().enumerate() {
+                        let sum = row_sum(s, column.as_ptr().add(rw.0), 1, rw.1 - rw.0);
+                        *y.offset(ow as isize * sy[4]) = if self.mean { sum / divisor(rw) } else { sum };
+                    }
+                    last = Some(((n, c, rd, rh), y));
                 }
             }
         }
@@ -265,15 +312,26 @@ fn largest<T: Float>(op: &str, x: &Array, sizes: &[usize]) -> Result<(Array, Arr
     } else {
         path!("adaptive_max_pool/rows", parallel);
     }
-    let split = Split::new(&g, lanes);
+    let (split, tables) = (Split::new(&g, lanes), tables(&g));
     parallel::for_range(split.rows, split.block, split.elements, |a, b| {
-        vectorize(Largest { g: &g, x: px.get(), y: py.get(), index: pi.get(), sx, sy, rows: a..b, lanes });
+        vectorize(Largest {
+            g: &g,
+            tables: &tables,
+            x: px.get(),
+            y: py.get(),
+            index: pi.get(),
+            sx,
+            sy,
+            rows: a..b,
+            lanes,
+        });
     });
     Ok((y, index))
 }
 
 struct Largest<'a, T> {
     g: &'a Geometry,
+    tables: &'a Tables,
     x: *const T,
     y: *mut T,
     index: *mut i64,
@@ -289,35 +347,52 @@ impl<T: Float> Kernel<T> for Largest<'_, T> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) {
         let Self { g, sx, sy, lanes, .. } = self;
-        let [d, h, w] = g.axes;
+        let ([td, th, tw], [_, h, w]) = (self.tables, g.axes);
         let (mut best, mut places) = ([T::ZERO; TILE], [0i64; TILE]);
         for row in self.rows {
             let (n, c, od, oh) = place(g, row, lanes);
-            let (rd, rh) = (window(od, d.size, d.out), window(oh, h.size, h.out));
-            let channels = if lanes { 0..g.c } else { c..c + 1 };
-            for ow in 0..w.out {
-                let rw = window(ow, w.size, w.out);
-                let at = n as isize * sy[0] + od as isize * sy[2] + oh as isize * sy[3] + ow as isize * sy[4];
-                for first in channels.clone().step_by(TILE) {
-                    let tile = TILE.min(channels.end - first);
-                    places[..tile].fill(-1);
-                    for id in rd.0..rd.1 {
-                        for ih in rh.0..rh.1 {
-                            let x = n as isize * sx[0] + first as isize * sx[1];
-                            let x = x + id as isize * sx[2] + ih as isize * sx[3];
-                            for iw in rw.0..rw.1 {
-                                let flat = ((id * h.size + ih) * w.size + iw) as i64;
-                                // SAFETY: the window lies inside the input.
-                                unsafe {
-                                    let x = self.x.offset(x + iw as isize * sx[4]);
+            let (rd, rh) = (td[od], th[oh]);
+            let at = n as isize * sy[0] + od as isize * sy[2] + oh as isize * sy[3];
+            let flat = |id: usize, ih: usize| (id * h.size + ih) * w.size;
+            let x_row = |c: usize, id: usize, ih: usize| {
+                let x = n as isize * sx[0] + c as isize * sx[1] + id as isize * sx[2] + ih as isize * sx[3];
+                self.x.wrapping_offset(x)
+            };
+            for (ow, &rw) in tw.iter().enumerate() {
+                let at = at + ow as isize * sy[4];
+                // SAFETY: windows lie inside the input, and this row of the output is the task's.
+                unsafe {
+                    if !lanes {
+                        let (mut best, mut place) = (T::ZERO, -1i64);
+                        for id in rd.0..rd.1 {
+                            for ih in rh.0..rh.1 {
+                                let (x, flat) = (x_row(c, id, ih), flat(id, ih));
+                                for iw in rw.0..rw.1 {
+                                    let v = *x.offset(iw as isize * sx[4]);
+                                    if takes(v, best) || place < 0 {
+                                        best = v;
+                                        place = (flat + iw) as i64;
+                                    }
+                                }
+                            }
+                        }
+                        *self.y.offset(at + c as isize * sy[1]) = best;
+                        *self.index.offset(at + c as isize * sy[1]) = place;
+                        continue;
+                    }
+                    for first in (0..g.c).step_by(TILE) {
+                        let tile = TILE.min(g.c - first);
+                        places[..tile].fill(-1);
+                        for id in rd.0..rd.1 {
+                            for ih in rh.0..rh.1 {
+                                let (x, flat) = (x_row(first, id, ih), flat(id, ih));
+                                for iw in rw.0..rw.1 {
+                                    let (x, flat) = (x.offset(iw as isize * sx[4]), (flat + iw) as i64);
                                     compare(x, sx[1], flat, &mut best[..tile], &mut places[..tile]);
                                 }
                             }
                         }
-                    }
-                    for j in 0..tile {
-                        // SAFETY: this row of the output is the task's.
-                        unsafe {
+                        for j in 0..tile {
                             let at = at + (first + j) as isize * sy[1];
                             *self.y.offset(at) = best[j];
                             *self.index.offset(at) = places[j];
