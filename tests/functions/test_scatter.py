@@ -123,3 +123,31 @@ def test_what_cannot_be_filled():
         x.masked_fill(fg.tensor([1, 0]), 0.0)
     with pytest.raises(TypeError, match="scatter: src: expected a tensor"):
         x.scatter(0, fg.tensor([0]))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, index: fg.gather(x, 0, index),
+        lambda x, index: x.index_select(0, index),
+        lambda x, index: x.scatter(0, index, 1.0),
+        lambda x, index: x.scatter_(0, index, x[:1]),
+        lambda x, index: x.scatter_add(0, index, x[:1]),
+        lambda x, index: x.scatter_reduce(0, index, x[:1], "amax"),
+        lambda x, index: x.index_add(0, index, x[:1]),
+        lambda x, index: x.index_copy(0, index, x[:1]),
+        lambda x, index: x.index_reduce(0, index, x[:1], "amax"),
+        lambda x, index: fg.nn.functional.embedding(index, x[:, None]),
+    ],
+)
+def test_indices_do_not_count_from_the_end(call):
+    x = fg.arange(3.0)
+    call(x, fg.tensor([2]))
+    with pytest.raises(IndexError, match=": (index|input): expected indices of at least 0, got -1"):
+        call(x, fg.tensor([-1]))
+
+
+def test_indices_count_from_the_end_where_pytorch_has_it_so():
+    x = fg.arange(3.0)
+    assert x.take(fg.tensor([-1])).tolist() == x[fg.tensor([-1])].tolist() == [2]
+    assert x.index_fill(0, fg.tensor([-1]), 9.0).tolist() == [0, 1, 9]

@@ -11,7 +11,7 @@ from .. import _core, ops
 from ..creation import as_tensor
 from ._items import advanced_getitem
 from ._method import method
-from .shape import _sizes, at_least_1d, normalize_dim
+from .shape import _sizes, at_least_1d, from_front, normalize_dim
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -25,7 +25,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
 
     `sparse_grad` is accepted; gradients are dense.
     """
-    return ops.gather(input, index, dim=dim)  # type: ignore[no-any-return]
+    return ops.gather(input, from_front("gather", index), dim=dim)  # type: ignore[no-any-return]
 
 
 @method()
@@ -35,7 +35,7 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
     if len(index.shape) > 1:
         raise IndexError(f"index_select: index: expected a vector, got shape {tuple(index.shape)}")
     d = normalize_dim("index_select", dim, len(input.shape))
-    index = ops.reshape(index, shape=(-1,))
+    index = ops.reshape(from_front("index_select", index), shape=(-1,))
     if not input.shape:
         return ops.reshape(ops.index_get(ops.reshape(input, shape=(1,)), index, dims=(0,)), shape=())  # type: ignore[no-any-return]
     return ops.index_get(input, index, dims=(d,))  # type: ignore[no-any-return]

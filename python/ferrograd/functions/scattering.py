@@ -11,7 +11,7 @@ from ..creation import as_tensor
 from ..ops.scattering import groups, halved
 from ._items import take_apart
 from ._method import in_place_of, method
-from .shape import normalize_dim
+from .shape import from_front, normalize_dim
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -37,7 +37,7 @@ def scatter(
         raise TypeError("scatter: src: expected a tensor (or value, a number), got both or none")
     src = value if src is None else src
     if reduce is None:
-        return ops.scatter(input, index, src, dim=dim)  # type: ignore[no-any-return]
+        return ops.scatter(input, from_front("scatter", index), src, dim=dim)  # type: ignore[no-any-return]
     if reduce not in ("add", "multiply"):
         raise RuntimeError(f"scatter: reduce: expected 'add' or 'multiply', got {reduce!r}")
     if not hasattr(src, "shape"):
@@ -48,7 +48,7 @@ def scatter(
 @method()
 def scatter_add(input: Any, dim: int, index: Any, src: Any) -> Tensor:
     """A copy of `input` with y[…, index[…, i, …], …] += src[…, i, …] along `dim`."""
-    return ops.scatter_add(input, index, src, dim=dim)  # type: ignore[no-any-return]
+    return ops.scatter_add(input, from_front("scatter_add", index), src, dim=dim)  # type: ignore[no-any-return]
 
 
 @method()
@@ -60,7 +60,7 @@ def scatter_reduce(input: Any, dim: int, index: Any, src: Any, reduce: str, *, i
     """
     if reduce not in _REDUCTIONS:
         raise RuntimeError(f"scatter_reduce: reduce: expected one of {', '.join(_REDUCTIONS)}, got {reduce!r}")
-    x, source, places = as_tensor(input), as_tensor(src), as_tensor(index)
+    x, source, places = as_tensor(input), as_tensor(src), from_front("scatter_reduce", index)
     if x._dtype != source._dtype:
         raise _core.DTypeError(f"scatter_reduce: src: expected the dtype of input, {x._dtype}, got {source._dtype}")
     shape = x.shape
@@ -125,7 +125,7 @@ def _along(name: str, input: Any, dim: int, index: Any, source: Any) -> tuple[in
 @method()
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Tensor:
     """A copy of `input` with alpha · source[…, i, …] added at the place index[i] of dimension `dim`."""
-    d, index = _along("index_add", input, dim, index, source)
+    d, index = _along("index_add", input, dim, from_front("index_add", index), source)
     source = source if alpha == 1 else ops.mul(source, alpha)
     return _put_along(input, source, index, d, True)  # type: ignore[no-any-return]
 
@@ -133,7 +133,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
 @method()
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Tensor:
     """A copy of `input` with source[…, i, …] at the place index[i] of dimension `dim`."""
-    d, index = _along("index_copy", input, dim, index, source)
+    d, index = _along("index_copy", input, dim, from_front("index_copy", index), source)
     return _put_along(input, source, index, d, False)  # type: ignore[no-any-return]
 
 
@@ -158,7 +158,7 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, 
     """As `index_add` with the prod, mean, amax or amin of what `source` sends to each place; see `scatter_reduce`."""
     if reduce not in _REDUCTIONS[1:]:
         raise RuntimeError(f"index_reduce: reduce: expected one of {', '.join(_REDUCTIONS[1:])}, got {reduce!r}")
-    d, index = _along("index_reduce", input, dim, index, source)
+    d, index = _along("index_reduce", input, dim, from_front("index_reduce", index), source)
     shape = tuple(source.shape)
     wide = ops.expand(ops.reshape(index, shape=(1,) * d + (-1,) + (1,) * (len(shape) - 1 - d)), shape=shape)
     return scatter_reduce(input, d, wide, source, reduce, include_self=include_self)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, autograd, ops
+from ..creation import as_tensor
 from ..dtypes import BY_NAME, dtype_name, memory_format
 from ..dtypes import dtype as _Dtype
 from ._items import advanced_getitem, advanced_setitem, fitted, write_advanced
@@ -33,6 +34,16 @@ def normalize_dim(name: str, dim: Any, ndim: int) -> int:
     if not -n <= dim < n:
         raise IndexError(f"{name}: dim: expected a dimension from {-n} to {n - 1}, got {dim}")
     return int(dim) % n
+
+
+def from_front(name: str, index: Any, argument: str = "index") -> Any:
+    """The indices; IndexError where one counts from the end, which only `x[index]`, `take` and `put` allow."""
+    index = as_tensor(index)
+    if index.numel() and index._dtype in ("int64", "int32"):
+        least = _core.backend.amin(index, (), False).item()
+        if least < 0:
+            raise IndexError(f"{name}: {argument}: expected indices of at least 0, got {least}")
+    return index
 
 
 def at_least_1d(name: str, input: Any) -> tuple[int, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ... import _core, functions, ops
 from ...autograd import no_grad
+from ...functions.shape import from_front
 from .._check import check_padding_idx
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ def embedding(
     padding_idx = check_padding_idx("embedding", padding_idx, weight.shape[0])
     if max_norm is not None:
         _renormalize(weight, input, float(max_norm), float(norm_type))
-    y = ops.embedding(weight, input, padding_idx=padding_idx)
+    y = ops.embedding(weight, from_front("embedding", input, "input"), padding_idx=padding_idx)
     if scale_grad_by_freq and y.requires_grad:
         _, inverse, counts = np.unique(np.asarray(input), return_inverse=True, return_counts=True)
         share = (1.0 / counts[inverse.reshape(input.shape)])[..., None]
