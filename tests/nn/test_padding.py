@@ -18,6 +18,7 @@ ERRORS = [
     (lambda: F.pad(fg.ones(2), (1,)), RuntimeError, r"pad: pad: expected pairs \(before, after\), got 1 numbers"),
     (lambda: F.pad(fg.ones(2), (1, 1, 1, 1)), RuntimeError, r"expected at most 1 pairs for shape \(2,\), got 2"),
     (lambda: F.pad(fg.ones(3), (-4, 0)), RuntimeError, "pad: "),
+    (lambda: F.pad(fg.ones(2, 4), (3, 1, -3, 1)), RuntimeError, r"pad: pad: expected to take at most 2 .* got \(-3, 1\)"),
     (lambda: F.pad(fg.ones(3), (1, 1), "mirror"), ValueError, "pad: mode: expected 'constant', .* got 'mirror'"),
     (lambda: F.pad(fg.ones(3), (1, 1), "reflect", 2.0), RuntimeError, "pad: value: expected none for the mode 'reflect'"),
     (lambda: F.pad(fg.ones(3), (1.5, 1)), TypeError, "pad: pad: expected integers, got 1.5"),

@@ -39,6 +39,8 @@ def normalize(
 def layer_norm(input: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / √(var + eps) · weight + bias over the last dimensions, whose sizes are `normalized_shape`."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if any(n < 0 for n in shape):
+        raise _core.ShapeError(f"layer_norm: normalized_shape: expected sizes of at least 0, got {shape}")
     return ops.layer_norm(input, weight, bias, normalized_shape=shape, eps=eps)[0]  # type: ignore[no-any-return]
 
 

@@ -34,6 +34,11 @@ def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None
     pairs = [(0, 0)] * (len(shape) - len(counts) // 2)
     pairs += [(counts[k], counts[k + 1]) for k in range(len(counts) - 2, -1, -2)]
     if mode == "constant":
+        for size, taken in zip(shape, pairs, strict=True):
+            if size + min(taken[0], 0) + min(taken[1], 0) < 0:
+                raise _core.ShapeError(
+                    f"pad: pad: expected to take at most {size} elements of shape {shape}, got {taken}"
+                )
         return ops.pad(input, padding=tuple(pairs), value=0.0 if value is None else value)  # type: ignore[no-any-return]
     if mode not in _NUMPY_MODES:
         raise ValueError(f"pad: mode: expected 'constant', 'reflect', 'replicate' or 'circular', got {mode!r}")
