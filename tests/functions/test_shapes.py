@@ -76,6 +76,11 @@ def test_triangles_in_place_and_their_places():
     assert x.tolist() == np.tri(3).tolist()
     assert fg.tensor([[float("nan"), 1.0], [2.0, 3.0]]).triu(1).tolist() == [[0, 1], [0, 0]]
     assert fg.tril_indices(3, 4, -1).tolist() == np.array(np.tril_indices(3, -1, 4)).tolist()
+    mask = fg.ones(2, 2, dtype=fg.bool)
+    assert [(m.tolist(), m.dtype) for m in (mask.triu(1), mask.tril())] == [
+        ([[False, True], [False, False]], fg.bool), ([[True, False], [True, True]], fg.bool)
+    ]  # fmt: skip
+    assert mask.triu_(1).dtype is fg.bool
     assert fg.triu_indices(3, 4, 1).tolist() == np.array(np.triu_indices(3, 1, 4)).tolist()
     assert fg.tril_indices(0, 3).shape == (2, 0)
 

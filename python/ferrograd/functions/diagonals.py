@@ -23,7 +23,8 @@ def _triangle(name: str, input: Any, below: bool, diagonal: int) -> Any:
         raise _core.ShapeError(f"{name}: input: expected at least 2 dimensions, got shape {shape}")
     n, m = shape[-2:]
     inside = np.tri(n, m, diagonal, dtype=bool) if below else ~np.tri(n, m, diagonal - 1, dtype=bool)
-    return ops.where(inside, input, 0)
+    # A Boolean mask stays one: 0 would make integers of it.
+    return ops.where(inside, input, False if as_tensor(input)._dtype == "bool" else 0)
 
 
 @method()
