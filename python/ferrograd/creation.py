@@ -106,6 +106,8 @@ def _as_ndarray(op: str, data: Any, dtype: str | None = None) -> Any:
         raise ValueError(f"{op}: data: expected numbers or nested lists of equal lengths: {why}") from None
     if isinstance(data, np.generic) or hasattr(data, "__array__"):
         return array
+    if dtype in ("uint8", "int32", "int64") and array.dtype.kind in "if":
+        _check_fits(op, array, dtype)
     if array.dtype == np.float64:
         return array.astype(_default_dtype) if dtype is None else array
     if array.size == 0 and array.dtype == object:
@@ -113,6 +115,14 @@ def _as_ndarray(op: str, data: Any, dtype: str | None = None) -> Any:
     if array.dtype.kind not in "bif":
         raise TypeError(f"{op}: data: expected numbers, got {array.dtype} from {type(data).__name__}")
     return array
+
+
+def _check_fits(op: str, array: Any, dtype: str) -> None:
+    """Python numbers beyond an integer dtype raise, and NaN; a negative one wraps in uint8, as in PyTorch."""
+    most = np.iinfo(dtype).max
+    least = -most if dtype == "uint8" else -most - 1
+    if array.size and not (array.min() >= least and array.max() <= most):
+        raise _core.ShapeError(f"{op}: data: expected numbers that {dtype} holds, got {array.min()} to {array.max()}")
 
 
 def scalar_tensor(s: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False) -> Tensor:
@@ -260,7 +270,7 @@ def _number(x: Any) -> Any:
 
 
 def arange(
-    start: Any,
+    start: Any = None,
     end: Any = None,
     step: Any = 1,
     *,
@@ -270,9 +280,13 @@ def arange(
     **layout: Any,
 ) -> Tensor:
     """start, start + step, … below `end`; int64 where all three are integers, else float32."""
+    if start is None or end is None:
+        start, end = 0, start if end is None else end
     if end is None:
-        start, end = 0, start
+        raise TypeError("arange: end: expected a number, got None")
     start, end, step = _number(start), _number(end), _number(step)
+    if dtype is not None and "int" in dtype_name(dtype):
+        start, end, step = int(start), int(end), int(step)
     if step == 0 or (end - start) / step < 0:
         raise ValueError(f"arange: step: expected a step that leads from {start} to {end}, got {step}")
     array = np.arange(start, end, step)

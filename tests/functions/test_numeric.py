@@ -143,3 +143,66 @@ def test_functions_of_layers_that_pytorch_keeps_beside_tensors_too():
     ):  # fmt: skip
         assert getattr(fg, name) is getattr(F, name)
     assert fg.vmap is fg.func.vmap
+
+
+def test_sums_and_products_have_the_dtype_that_is_asked_for():
+    x = fg.tensor([1, 2, 4], dtype=fg.int32)
+    assert x.sum().dtype is fg.int64
+    for function in (fg.sum, fg.prod, fg.nansum):
+        assert function(x, dtype=fg.int32).dtype is fg.int32
+        assert function(x, 0, dtype=fg.float64).dtype is fg.float64
+    assert fg.sum(x, dtype=fg.bool).item() is True
+    assert fg.nansum(fg.tensor([1.5, math.nan, 1.5]), dtype=fg.float64).item() == 3
+
+
+def test_shifts_by_a_number_keep_the_dtype():
+    for shifted in (fg.tensor(5, dtype=fg.uint8) >> 1, fg.tensor(1, dtype=fg.uint8) << 1):
+        assert (shifted.item(), shifted.dtype) == (2, fg.uint8)
+
+
+def test_products_of_two_dtypes_promote_where_pytorch_does():
+    outer = fg.outer(fg.tensor([1, 2]), fg.tensor([0.5, 1.0], dtype=fg.float64))
+    assert (outer.tolist(), outer.dtype) == ([[0.5, 1], [1, 2]], fg.float64)
+    x = fg.addcmul(fg.tensor([1, 2]), fg.tensor([3, 4]), fg.tensor([5, 6], dtype=fg.int32), value=2)
+    assert (x.tolist(), x.dtype) == ([31, 50], fg.int64)
+    assert fg.tensor([1]).addcmul_(fg.tensor([2]), fg.tensor([3])).tolist() == [7]
+    with pytest.raises(TypeError, match="mm: mat2: expected a tensor, got int"):
+        fg.mm(fg.ones(2, 2), 2)
+
+
+def test_integers_are_measured_as_floats():
+    assert fg.logit(fg.tensor([1, 0], dtype=fg.uint8)).tolist() == [math.inf, -math.inf]
+    assert math.isnan(fg.logit(fg.tensor(2, dtype=fg.uint8)).item())
+    assert fg.cov(fg.tensor([[1, 2], [3, 7]])).tolist() == [[0.5, 2], [2, 8]]
+    assert fg.cov(fg.tensor([[1.0, 3.0]])).shape == fg.corrcoef(fg.tensor([[1.0, 3.0]])).shape == ()
+
+
+def test_ranges():
+    assert fg.arange(end=3).tolist() == fg.arange(3).tolist() == fg.arange(0, end=3).tolist() == [0, 1, 2]
+    assert fg.arange(-1.5, 2.5, dtype=fg.int64).tolist() == [-1, 0, 1]
+    with pytest.raises(TypeError, match="arange: end: expected a number, got None"):
+        fg.arange()
+
+
+def test_numbers_beyond_an_integer_dtype_raise():
+    for number, dtype in (
+        (2**31, fg.int32),
+        (-(2**31) - 1, fg.int32),
+        (256, fg.uint8),
+        (1e10, fg.int32),
+        (math.nan, fg.int64),
+    ):
+        with pytest.raises(RuntimeError, match="tensor: data: expected numbers that u?int"):
+            fg.tensor([0, number], dtype=dtype)
+    assert fg.tensor([-1, 255], dtype=fg.uint8).tolist() == [255, 255]
+    assert fg.tensor([-(2**31), 2**31 - 1], dtype=fg.int32).tolist() == [-(2**31), 2**31 - 1]
+
+
+def test_no_elements_at_a_time():
+    assert fg.combinations(fg.tensor([1, 2]), 0).shape == (0,)
+
+
+def test_the_larger_of_two_by_name():
+    a, b = fg.tensor([1, 5]), fg.tensor([3.0, 2.0])
+    assert fg.max(a, other=b).tolist() == a.max(other=b).tolist() == [3, 5]
+    assert fg.min(a, other=b).tolist() == [1, 2]

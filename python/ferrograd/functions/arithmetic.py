@@ -275,6 +275,8 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Any = None) -> Tensor:
 @method()
 def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: float = 1, out: Any = None) -> Tensor:
     """input + value · tensor1 · tensor2."""
+    if "float" not in _core.result_type(input, tensor1, tensor2):
+        return add(input, ops.mul(tensor1, tensor2), alpha=value, out=out)
     if out is None:
         return ops.addcmul(input, tensor1, tensor2, value=float(value))  # type: ignore[no-any-return]
     return into(out, "addcmul", input, tensor1, tensor2, float(value))  # type: ignore[no-any-return]

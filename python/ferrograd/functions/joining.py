@@ -160,9 +160,9 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tens
     if r < 0:
         raise RuntimeError(f"combinations: r: expected a number of at least 0, got {r}")
     choose = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = np.array(list(choose(range(input.shape[0]), r)), np.int64).reshape(-1, r)
     if r == 0:
         return ops.getitem(input, index=(slice(0, 0),))  # type: ignore[no-any-return]
+    places = np.array(list(choose(range(input.shape[0]), r)), np.int64).reshape(-1, r)
     return ops.index_get(input, places, dims=(0,))  # type: ignore[no-any-return]
 
 

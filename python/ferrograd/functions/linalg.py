@@ -21,6 +21,8 @@ def _rmatmul(self: Any, other: Any) -> Any:
 
 
 def _need(name: str, x: Any, ndim: int, argument: str) -> None:
+    if not hasattr(x, "shape"):
+        raise TypeError(f"{name}: {argument}: expected a tensor, got {type(x).__name__}")
     if len(x.shape) != ndim:
         raise _core.ShapeError(f"{name}: {argument}: expected {ndim} dimensions, got shape {tuple(x.shape)}")
 
@@ -64,7 +66,9 @@ def outer(input: Any, vec2: Any) -> Tensor:
     """The matrix input_i · vec2_j of two vectors."""
     _need("outer", input, 1, "input")
     _need("outer", vec2, 1, "vec2")
-    return ops.matmul(ops.getitem(input, index=(slice(None), None)), ops.getitem(vec2, index=(None,)))  # type: ignore[no-any-return]
+    column, row = ops.getitem(input, index=(slice(None), None)), ops.getitem(vec2, index=(None,))
+    product = ops.matmul if column._dtype == row._dtype else ops.mul
+    return product(column, row)  # type: ignore[no-any-return]
 
 
 __all__ = ["bmm", "dot", "matmul", "mm", "mv", "outer"]

@@ -9,7 +9,7 @@ from .. import _core, ops
 from ..creation import as_tensor
 from ._method import method
 from ._results import MinMax
-from .reduction import _cast, _correction, _dims, _is_float, _no_out
+from .reduction import _cast, _correction, _dims, _is_float, _no_out, accumulated
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -133,10 +133,8 @@ def nansum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: bool = False
 ) -> Tensor:
     """The sum over `dim` of what is not NaN."""
-    x = _cast(input, dtype)
-    if _is_float(x):
-        x = ops.where(ops.isnan(x), 0, x)
-    return ops.sum(x, dim=_dims("nansum", dim, axis), keepdim=keepdim or keepdims)  # type: ignore[no-any-return]
+    x = ops.where(ops.isnan(input), 0, input) if _is_float(input) else input
+    return accumulated(ops.sum, x, dtype, _dims("nansum", dim, axis), keepdim or keepdims)  # type: ignore[no-any-return]
 
 
 @method()

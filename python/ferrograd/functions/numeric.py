@@ -55,6 +55,11 @@ def ldexp(input: Any, other: Any) -> Tensor:
     return ops.mul(input, ops.pow(2.0, other))  # type: ignore[no-any-return]
 
 
+def _power_of_2(exponent: Any) -> Any:
+    # A tensor of no dimension would make int64 of smaller integers that it meets.
+    return 2**exponent if isinstance(exponent, int) and 0 <= exponent < 63 else ops.pow(2, exponent)
+
+
 def _integers(name: str, **operands: Any) -> None:
     for argument, x in operands.items():
         kind = as_tensor(x)._dtype
@@ -66,14 +71,14 @@ def _integers(name: str, **operands: Any) -> None:
 def bitwise_left_shift(input: Any, other: Any) -> Tensor:
     """The bits moved up by `other` places: input · 2^other."""
     _integers("bitwise_left_shift", input=input, other=other)
-    return ops.mul(input, ops.pow(2, other))  # type: ignore[no-any-return]
+    return ops.mul(input, _power_of_2(other))  # type: ignore[no-any-return]
 
 
 @method("bitwise_right_shift", "__rshift__")
 def bitwise_right_shift(input: Any, other: Any) -> Tensor:
     """The bits moved down by `other` places, keeping the sign: ⌊input / 2^other⌋."""
     _integers("bitwise_right_shift", input=input, other=other)
-    return ops.floor_divide(input, ops.pow(2, other))  # type: ignore[no-any-return]
+    return ops.floor_divide(input, _power_of_2(other))  # type: ignore[no-any-return]
 
 
 @method()

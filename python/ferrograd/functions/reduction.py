@@ -40,6 +40,12 @@ def _cast(x: Any, dtype: Any) -> Any:
     return x if dtype is None else ops.cast(x, dtype=dtype_name(dtype))
 
 
+def accumulated(op: Any, x: Any, dtype: Any, dims: tuple[int, ...], keepdim: bool) -> Any:
+    """A sum or product in `dtype`, where one is given: the op itself makes int64 of every integer dtype."""
+    result = op(_cast(x, dtype), dim=dims, keepdim=keepdim)
+    return result if dtype is None or result._dtype == dtype_name(dtype) else _cast(result, dtype)
+
+
 def _no_out(name: str, out: Any) -> None:
     if out is not None:
         raise TypeError(f"{name}: out: expected None, got {type(out).__name__}; assign the result instead")
@@ -50,9 +56,9 @@ def sum(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: bool = False,
     out: Any = None,
 ) -> Tensor:  # fmt: skip
-    """The sum over `dim` (None: over all dimensions); integers and booleans are summed as int64."""
+    """The sum over `dim` (None: over all dimensions); integers and booleans are summed as int64, unless `dtype` is given."""
     _no_out("sum", out)
-    return ops.sum(_cast(input, dtype), dim=_dims("sum", dim, axis), keepdim=keepdim or keepdims)  # type: ignore[no-any-return]
+    return accumulated(ops.sum, input, dtype, _dims("sum", dim, axis), keepdim or keepdims)  # type: ignore[no-any-return]
 
 
 @method()
@@ -70,9 +76,9 @@ def prod(
     input: Any, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None, keepdims: bool = False,
     out: Any = None,
 ) -> Tensor:  # fmt: skip
-    """The product over `dim` (None: over all dimensions); integers and booleans are multiplied as int64."""
+    """The product over `dim` (None: over all dimensions); of integers and booleans as int64, unless `dtype` is given."""
     _no_out("prod", out)
-    return ops.prod(_cast(input, dtype), dim=_dims("prod", dim, axis), keepdim=keepdim or keepdims)  # type: ignore[no-any-return]
+    return accumulated(ops.prod, input, dtype, _dims("prod", dim, axis), keepdim or keepdims)  # type: ignore[no-any-return]
 
 
 def _correction(unbiased: bool | None, correction: float | None, ddof: float | None) -> float:
@@ -132,19 +138,23 @@ def _extreme(name: str, full: Any, along: Any, binary: Any, input: Any, dim: Any
 
 @method()
 def max(
-    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, out: Any = None
-) -> Any:
+    input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: bool = False,
+    out: Any = None,
+) -> Any:  # fmt: skip
     """The largest element; along a dimension, `(values, indices)`; with another tensor, `maximum`."""
     _no_out("max", out)
+    dim = dim if other is None else other
     return _extreme("max", ops.amax, ops.max_dim, ops.maximum, input, dim, keepdim or keepdims, axis)
 
 
 @method()
 def min(
-    input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None, keepdims: bool = False, out: Any = None
-) -> Any:
+    input: Any, dim: Any = None, keepdim: bool = False, *, other: Any = None, axis: Any = None, keepdims: bool = False,
+    out: Any = None,
+) -> Any:  # fmt: skip
     """The smallest element; along a dimension, `(values, indices)`; with another tensor, `minimum`."""
     _no_out("min", out)
+    dim = dim if other is None else other
     return _extreme("min", ops.amin, ops.min_dim, ops.minimum, input, dim, keepdim or keepdims, axis)
 
 

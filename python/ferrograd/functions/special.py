@@ -6,8 +6,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import ops
+from ..creation import get_default_dtype
+from ..dtypes import dtype_name
 from ._method import in_place, in_place_of, method
 from .arithmetic import clip, div, into
+from .reduction import _is_float
 
 if TYPE_CHECKING:
     from .._tensor import Tensor
@@ -90,7 +93,8 @@ def xlogy(input: Any, other: Any, *, out: Any = None) -> Tensor:
 @method()
 def logit(input: Any, eps: float | None = None) -> Tensor:
     """log(input / (1 − input)), the inverse of sigmoid; the input is first brought between eps and 1 − eps."""
-    x = input if eps is None else clip(input, eps, 1 - eps)
+    x = input if _is_float(input) else ops.cast(input, dtype=dtype_name(get_default_dtype()))
+    x = x if eps is None else clip(x, eps, 1 - eps)
     return ops.log(div(x, ops.sub(1, x)))  # type: ignore[no-any-return]
 
 

@@ -6,8 +6,10 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
-from ..creation import as_tensor
+from ..creation import as_tensor, get_default_dtype
+from ..dtypes import dtype_name
 from ._method import method
+from .reduction import _is_float
 from .shape import normalize_dim
 
 if TYPE_CHECKING:
@@ -116,10 +118,14 @@ def fmin(input: Any, other: Any) -> Tensor:
 
 @method()
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
-    """The covariances of the rows of (variables, observations); weighted by how often or how much each one counts."""
+    """The covariances of the rows of (variables, observations); weighted by how often or how much each one counts.
+
+    Of a single variable it is a number, the variance.
+    """
     if len(input.shape) > 2:
         raise _core.ShapeError(f"cov: input: expected at most two dimensions, got shape {tuple(input.shape)}")
-    x = ops.reshape(input, shape=(1, -1)) if len(input.shape) < 2 else input
+    x = input if _is_float(input) else ops.cast(input, dtype=dtype_name(get_default_dtype()))
+    x = ops.reshape(x, shape=(1, -1)) if len(x.shape) < 2 else x
     weights = None
     for name, w in (("fweights", fweights), ("aweights", aweights)):
         if w is None:
@@ -142,7 +148,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
             lost = ops.mul(ops.div(squares, total), correction)
         product = ops.matmul(ops.mul(centred, weights), ops.permute(centred, dims=(1, 0)))
         result = ops.div(product, ops.maximum(ops.sub(total, lost), 0))
-    return ops.reshape(result, shape=()) if len(input.shape) < 2 else result  # type: ignore[no-any-return]
+    return ops.reshape(result, shape=()) if x.shape[0] == 1 else result  # type: ignore[no-any-return]
 
 
 @method()
