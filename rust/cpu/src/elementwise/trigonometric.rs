@@ -1,16 +1,12 @@
-//! Angles, hyperbolic functions, logarithms and powers of other bases, erfc, lgamma: of f32 in vectors where
+//! Angles, hyperbolic functions, logarithms and powers of other bases, erfc, erfinv, lgamma: of f32 in vectors where
 //! `widened.rs` has them, the others element by element by libm.
 
 use ferrograd_array::{Array, DType, Result};
 
+use super::special::erfinv_f64;
 use super::widened::*;
 use super::{FLOAT, Plain, map1, map2, same_dtype, unsupported};
 use crate::path;
-
-/// libm's function of f32 as a loop.
-fn by_libm<F: Fn(f32) -> f32 + Copy + Send + Sync>(f: F) -> Plain<F, (f32, f32)> {
-    Plain::new(f)
-}
 
 macro_rules! unary {
     ($($name:ident, $doc:literal, $f32:expr, $f64:expr;)*) => {$(
@@ -41,8 +37,9 @@ unary! {
     log2, "The logarithm to base 2.", Widened(Log2), libm::log2;
     log10, "The logarithm to base 10.", Widened(Log10), libm::log10;
     exp2, "`2^(a_i)`", Widened(Exp2), libm::exp2;
-    erfc, "`1 − erf a_i`, accurate where that is small", by_libm(libm::erfcf), libm::erfc;
-    lgamma, "`log |Γ(a_i)|`", by_libm(|x| libm::lgamma(x as f64) as f32), libm::lgamma;
+    erfc, "`1 − erf a_i`, accurate where that is small", Widened(Erfc), libm::erfc;
+    erfinv, "The inverse of erf; ±∞ at ±1, NaN beyond.", Widened(Erfinv), erfinv_f64;
+    lgamma, "`log |Γ(a_i)|`", Plain::<_, (f32, f32)>::new(|x: f32| libm::lgamma(x as f64) as f32), libm::lgamma;
 }
 
 /// libm's has no NaN below 1.
@@ -91,7 +88,7 @@ mod tests {
     /// Every function in f32 against itself in f64, and both where they have no value.
     #[test]
     fn single_precision_agrees_with_double() {
-        let all: [(&str, Kernel, f64, f64); 16] = [
+        let all: [(&str, Kernel, f64, f64); 17] = [
             ("sin", sin, -50.0, 50.0),
             ("cos", cos, -50.0, 50.0),
             ("tan", tan, -50.0, 50.0),
@@ -107,6 +104,7 @@ mod tests {
             ("log10", log10, 0.0, 9.0),
             ("exp2", exp2, -140.0, 127.0),
             ("erfc", erfc, -4.0, 9.0),
+            ("erfinv", erfinv, -1.0, 1.0),
             ("lgamma", lgamma, -3.0, 40.0),
         ];
         for (name, f, low, high) in all {
@@ -158,6 +156,8 @@ mod tests {
                 (exp2, 200.0, inf),
                 (exp2, -200.0, 0.0),
                 (exp2, 10.0, 1024.0),
+                (erfinv, 1.0, inf),
+                (erfinv, -1.0, -inf),
                 (erfc, inf, 0.0),
                 (erfc, -inf, 2.0),
                 (lgamma, 0.0, inf),
