@@ -171,7 +171,7 @@ impl Operands {
         let last = Array::empty(&[n, order * width], T::DTYPE)?;
         for at in 0..n * order {
             let (b, by) = (at / order, at % order);
-            let from = match self.steps.from_last(b, by) {
+            let from = match self.steps.place(b, by) {
                 Place::Row(row) => all.ptr::<T>().wrapping_add(row * width),
                 Place::Initial(k) => self.h0.ptr::<T>().wrapping_add((b * order + k) * width),
             };

@@ -139,7 +139,7 @@ fn past<T: Float>(o: &Operands, last: &Array) -> Result<Array> {
     let past = zeros::<T>(last.shape())?;
     for at in 0..o.steps.batch() * order {
         let (b, by) = (at / order, at % order);
-        let Place::Initial(k) = o.steps.from_last(b, by) else { continue };
+        let Place::Initial(k) = o.steps.place(b, by) else { continue };
         let (from, to) = (last.ptr::<T>().wrapping_add(at * hidden), (b * order + k) * hidden);
         // SAFETY: both have `order` states of `hidden` numbers for each sequence; `past` is new.
         unsafe { std::ptr::copy_nonoverlapping(from, past.ptr_mut::<T>().add(to), hidden) };

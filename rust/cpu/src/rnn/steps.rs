@@ -96,7 +96,7 @@ impl Steps {
     }
 
     /// The row of a sequence `by` steps before its last, or which of the initial states stands there.
-    pub fn from_last(&self, sequence: usize, by: usize) -> Place {
+    pub fn place(&self, sequence: usize, by: usize) -> Place {
         let length = self.length(sequence);
         if by >= length {
             return Place::Initial(by - length);
@@ -136,7 +136,7 @@ mod tests {
                 (0, 2, 5, Row(3), None)
             ]
         );
-        assert_eq!([0, 1, 2].map(|b| steps.from_last(b, 0)), [Row(5), Row(6), Row(2)]);
+        assert_eq!([0, 1, 2].map(|b| steps.place(b, 0)), [Row(5), Row(6), Row(2)]);
         let steps = Steps::new("op", &[3, 2, 2], 7, true).unwrap();
         assert_eq!(
             parts(&steps),
@@ -147,7 +147,7 @@ mod tests {
                 (2, 1, 2, Initial(0), None)
             ]
         );
-        assert_eq!([0, 1, 2].map(|b| steps.from_last(b, 0)), [Row(0), Row(1), Row(2)]);
+        assert_eq!([0, 1, 2].map(|b| steps.place(b, 0)), [Row(0), Row(1), Row(2)]);
         let one = Steps::new("op", &[4], 4, false).unwrap();
         assert_eq!(parts(&one), [(0, 4, 0, Initial(0), None)]);
         assert!(parts(&Steps::new("op", &[0, 0], 0, false).unwrap()).is_empty());
@@ -175,8 +175,8 @@ mod tests {
                 }
             }
             assert_eq!(steps.all_parts(3).map(|part| part.count).sum::<usize>(), 12);
-            assert_eq!(steps.from_last(3, 2), Initial(0));
-            assert_eq!(steps.from_last(3, 1), Row(if reverse { 7 } else { 3 }));
+            assert_eq!(steps.place(3, 2), Initial(0));
+            assert_eq!(steps.place(3, 1), Row(if reverse { 7 } else { 3 }));
         }
     }
 
