@@ -291,3 +291,32 @@ def test_long_names_in_place(name, alias):
     assert fg.tensor([-1.0]).absolute_().negative_().tolist() == [-1]
     assert fg.tensor([True, False]).bitwise_not_().tolist() == [False, True]
     assert fg.tensor([0, 2]).logical_not_().tolist() == [1, 0]
+
+
+def test_a_tensor_is_not_equal_to_what_is_no_number():
+    x = fg.ones(2)
+    for other in (None, "a", [1, 1], (1, 1), {}):
+        assert (x == other) is False
+        assert (x != other) is True
+        assert (other == x) is False
+    assert (x == 1).tolist() == (x == np.ones(2, np.float32)).tolist() == [True, True]
+    with pytest.raises(RuntimeError, match="eq: other"):
+        x == fg.ones(3)  # noqa: B015
+    with pytest.raises(TypeError, match="eq: other"):
+        x == np.array(["a", "b"])  # noqa: B015
+
+
+def test_python_types_name_dtypes_as_in_pytorch_and_numpy():
+    assert [fg.tensor([1], dtype=t).dtype for t in (float, int, bool)] == [fg.float64, fg.int64, fg.bool]
+
+
+def test_constants():
+    assert (fg.pi, fg.e, fg.inf) == (np.pi, np.e, np.inf)
+    assert np.isnan(fg.nan)
+    assert fg.ones(2)[fg.newaxis].shape == (1, 2)
+
+
+def test_channels_last_is_an_order_of_four_dimensions():
+    assert not fg.ones(2, 3).is_contiguous(memory_format=fg.channels_last)
+    assert not fg.ones(2, 3).is_contiguous(memory_format=fg.channels_last_3d)
+    assert fg.ones(2, 3, 4, 5).contiguous(memory_format=fg.channels_last).is_contiguous(memory_format=fg.channels_last)

@@ -42,5 +42,8 @@ from .random import (
 )  # fmt: skip
 from .serialization import load, load_metadata, save
 
+from math import e, inf, nan, pi
+
+newaxis = None
 Size = tuple  # type: ignore[type-arg]
 bool = bool_

@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, _numpy, autograd, creation, functions, ops, printing
-from .dtypes import BY_NAME, CPU, device, dtype, dtype_name, layout, preserve_format, strided
+from .dtypes import (
+    BY_NAME,
+    CPU,
+    channels_last,
+    channels_last_3d,
+    device,
+    dtype,
+    dtype_name,
+    layout,
+    preserve_format,
+    strided,
+)  # fmt: skip
 from .functions.shape import memory_order
 from .legacy import LEGACY_NAMES, dtype_of_legacy, legacy_tensor
 
@@ -71,6 +82,10 @@ class Tensor(_core.TensorBase):
 
     def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether the elements lie row-major (or in the given order) in memory, without gaps."""
+        if (memory_format is channels_last and self.ndim != 4) or (
+            memory_format is channels_last_3d and self.ndim != 5
+        ):
+            return False
         order = None if memory_format is None else memory_order("is_contiguous", self.ndim, memory_format)
         if order is None:
             return super().is_contiguous()

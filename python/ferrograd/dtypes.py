@@ -42,11 +42,11 @@ uint8 = dtype("uint8", 1, False)
 bool_ = dtype("bool", 1, False)
 
 BY_NAME = {d.name: d for d in (float64, float32, float16, bfloat16, int64, int32, uint8, bool_)}
-_BY_PYTHON_TYPE = {builtins.float: float32, builtins.int: int64, builtins.bool: bool_}
+_BY_PYTHON_TYPE = {builtins.float: float64, builtins.int: int64, builtins.bool: bool_}
 
 
 def dtype_name(given: Any) -> str:
-    """The name of a dtype given as ours, as a name, as NumPy's, or as a Python type (float: float32, int: int64)."""
+    """The name of a dtype given as ours, as a name, as NumPy's, or as a Python type (float: float64, int: int64)."""
     if isinstance(given, dtype):
         return given.name
     if isinstance(given, str) and given in BY_NAME:

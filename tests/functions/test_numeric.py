@@ -27,6 +27,8 @@ def test_shifts():
     x <<= 1
     x >>= fg.tensor(1)
     assert x.tolist() == [1, -5, 12]
+    assert (1 << fg.tensor([3, 0])).tolist() == [8, 1]
+    assert (-5 >> fg.tensor([1, 0])).tolist() == [-3, -5]
     with pytest.raises(TypeError, match="bitwise_left_shift: input: expected an integer dtype"):
         fg.ones(2) << 1
 

@@ -13,16 +13,35 @@ if TYPE_CHECKING:
     from .._tensor import Tensor
 
 
-@method("eq", "__eq__")
+@method()
 def eq(input: Any, other: Any, *, out: Any = None) -> Tensor:
     """input = other."""
     return ops.eq(input, other) if out is None else into(out, "eq", input, other)  # type: ignore[no-any-return]
 
 
-@method("ne", "not_equal", "__ne__")
+@method("ne", "not_equal")
 def ne(input: Any, other: Any, *, out: Any = None) -> Tensor:
     """input ≠ other."""
     return ops.ne(input, other) if out is None else into(out, "ne", input, other)  # type: ignore[no-any-return]
+
+
+def _operator(name: str, op: Any) -> None:
+    """`==` and `!=`, which leave it to Python what a tensor has to do with None, a string or a list."""
+
+    def compare(self: Any, other: Any) -> Any:
+        try:
+            return op(self, other)
+        except TypeError:
+            if isinstance(other, (int, float)) or hasattr(other, "__array__"):
+                raise
+            return NotImplemented
+
+    compare.__name__ = compare.__qualname__ = name
+    method(name)(compare)
+
+
+_operator("__eq__", ops.eq)
+_operator("__ne__", ops.ne)
 
 
 @method("lt", "less", "__lt__")

@@ -81,6 +81,16 @@ def bitwise_right_shift(input: Any, other: Any) -> Tensor:
     return ops.floor_divide(input, _power_of_2(other))  # type: ignore[no-any-return]
 
 
+@method("__rlshift__")
+def _rlshift(self: Any, other: Any) -> Any:
+    return bitwise_left_shift(other, self)
+
+
+@method("__rrshift__")
+def _rrshift(self: Any, other: Any) -> Any:
+    return bitwise_right_shift(other, self)
+
+
 @method()
 def gcd(input: Any, other: Any) -> Tensor:
     """The greatest common divisor, by Euclid; of 0 and 0 it is 0."""
