@@ -31,9 +31,9 @@ class Arr:
         """The operand in float64, int64 or bool."""
         rng = np.random.default_rng(seed)
         if self.kind == "bool":
-            return rng.random(self.shape) < 0.5
+            return np.asarray(rng.random(self.shape) < 0.5)
         if self.kind == "int":
-            return rng.integers(int(self.low), int(self.high), self.shape)
+            return np.asarray(rng.integers(int(self.low), int(self.high), self.shape))
         n = int(np.prod(self.shape, dtype=np.int64))
         if self.distinct and n:
             x = np.linspace(self.low, self.high, n)

@@ -163,7 +163,7 @@ ROWS = [
     Row(
         "convolution",
         convolution,
-        _samples(_CASES),
+        _samples([case for case in _CASES if case[0][1]]),
         [
             Bad((Arr((2, 4, 5, 5)), _W, None), _moves(2), fg.ShapeError, r"conv: input: expected 3 channels.*got 4"),
             Bad((Arr((3, 5)), Arr((4, 3)), None), _moves(0), fg.ShapeError, r"conv: input: expected 3 to 5 dimensions"),
@@ -194,6 +194,13 @@ ROWS = [
         rtol=5e-6,
         scaled=True,
         torch=_torch_conv,
+    ),
+    # Of no channels PyTorch makes a result of no channels; here it is the sum of nothing, and the bias.
+    Row(
+        "convolution",
+        convolution,
+        _samples([case for case in _CASES if not case[0][1]]),
+        id="convolution-of-nothing",
     ),
     *[
         Row(

@@ -312,16 +312,23 @@ ROWS = [
         scaled=True,
         torch=_torch_rnn("LSTM"),
     ),
-    Row(
-        "lstm_sequence",
-        _lstm,
-        [s for k, s in enumerate(_samples(4, 1, out=0.6)) if k in (1, 2, 3, 4, 6, 7, 9)],
-        id="lstm_sequence-projected",
-        parts=(0, 1, 2),
-        rtol=1e-5,
-        scaled=True,
-        torch=_torch_rnn("LSTM"),
-    ),
+    *[
+        Row(
+            "lstm_sequence",
+            _lstm,
+            [s for k, s in enumerate(_samples(4, 1, out=0.6)) if k in chosen],
+            id=name,
+            parts=(0, 1, 2),
+            rtol=1e-5,
+            scaled=True,
+            torch=torch,
+        )
+        for name, chosen, torch in (
+            ("lstm_sequence-projected", (1, 2, 3, 6, 7, 9), _torch_rnn("LSTM")),
+            # PyTorch has no projection that is as wide as the state.
+            ("lstm_sequence-projected-fully", (4,), None),
+        )
+    ],
     Row(
         "gru_sequence",
         _gru,
