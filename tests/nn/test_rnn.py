@@ -206,6 +206,7 @@ def test_only_the_last_cell_state_has_a_gradient():
 
 def test_flatten_parameters_and_all_weights():
     layer = nn.LSTM(3, 4, num_layers=2, bidirectional=True, proj_size=2)
+    assert isinstance(layer, nn.RNNBase)
     assert layer.flatten_parameters() is None
     assert [len(weights) for weights in layer.all_weights] == [5] * 4
     assert layer.all_weights[3][0] is layer.weight_ih_l1_reverse
