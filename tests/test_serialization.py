@@ -142,6 +142,18 @@ def test_live_with_pytorch(path):
     np.testing.assert_array_equal(ours[0].weight.detach().numpy(), theirs[1].weight.detach().numpy())
 
 
+@pytest.mark.parametrize("more", [{}, {"format": "pt"}])
+def test_tied_weights_as_pytorch_names_them(path, more):
+    from safetensors.numpy import save_file
+
+    save_file({"0.weight": np.eye(2, dtype=np.float32)}, path, {"1.weight": "0.weight", **more})
+    loaded = fg.load(path)
+    assert loaded["1.weight"] is loaded["0.weight"]
+    # A note that names a tensor, among others, is a note.
+    save_file({"w": np.eye(2, dtype=np.float32)}, path, {"best": "w", "epoch": "3"})
+    assert set(fg.load(path)) == {"w"}
+
+
 # -- writing
 
 

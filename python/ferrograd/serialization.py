@@ -246,9 +246,10 @@ class _Header:
             good = False
         if not good:
             raise ValueError(f"load: {self.path}: metadata: expected tied names that the file has, got damaged ones")
-        if self.metadata.get("format") == "pt":
-            # PyTorch's files say it as plain pairs.
-            tied |= {a: n for a, n in self.metadata.items() if n in self.entries and a not in self.entries}
+        aliases = {a: n for a, n in self.metadata.items() if n in self.entries and a not in self.entries}
+        # `safetensors.torch.save_model` names tied weights in the metadata, newer releases nothing else.
+        if self.metadata.get("format") == "pt" or len(aliases) == len(self.metadata):
+            tied |= aliases
         return tied  # type: ignore[no-any-return]
 
 
