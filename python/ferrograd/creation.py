@@ -5,6 +5,7 @@ PyTorch's `layout`, `pin_memory` and `memory_format` are accepted and change not
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -286,7 +287,10 @@ def arange(
         raise TypeError("arange: end: expected a number, got None")
     start, end, step = _number(start), _number(end), _number(step)
     if dtype is not None and "int" in dtype_name(dtype):
-        start, end, step = int(start), int(end), int(step)
+        # As in PyTorch: in int64 the bounds are integers too, in smaller dtypes the length is that of the range as given.
+        length = 0 if "64" in dtype_name(dtype) or not step else max(0, math.ceil((end - start) / step))
+        start, step = int(start), int(step)
+        end = start + length * step if length else int(end)
     if step == 0 or (end - start) / step < 0:
         raise ValueError(f"arange: step: expected a step that leads from {start} to {end}, got {step}")
     array = np.arange(start, end, step)

@@ -96,3 +96,18 @@ def test_views_change_places():
     assert x.swapaxes_(1, 2).shape == (1, 3, 2)
     assert x.swapdims_(0, 1).shape == (3, 1, 2)
     assert x.swapdims(0, 2).shape == fg.swapdims(x, 0, 2).shape == (2, 1, 3)
+
+
+def test_a_recorded_float_does_not_fit_into_integers():
+    w = fg.ones(2, requires_grad=True)
+    for write in (lambda x: x.addcdiv_(w, w), lambda x: x.ldexp_(w), lambda x: x.float_power_(w)):
+        with pytest.raises(RuntimeError, match="result: expected what fits into int64, got float"):
+            write(fg.tensor([1, 2]))
+
+
+def test_nothing_is_overwritten_where_there_is_nothing():
+    w = fg.ones(2, requires_grad=True)
+    for write in (fg.Tensor.mul_, fg.Tensor.pow_, fg.Tensor.hypot_):
+        x = fg.ones(0, 2)
+        write(x, w).sum().backward()
+        assert w.grad.tolist() == [0, 0]

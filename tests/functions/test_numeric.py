@@ -182,6 +182,8 @@ def test_integers_are_measured_as_floats():
 def test_ranges():
     assert fg.arange(end=3).tolist() == fg.arange(3).tolist() == fg.arange(0, end=3).tolist() == [0, 1, 2]
     assert fg.arange(-1.5, 2.5, dtype=fg.int64).tolist() == [-1, 0, 1]
+    assert fg.arange(-1.5, 2.5, dtype=fg.int32).tolist() == [-1, 0, 1, 2]
+    assert fg.arange(5, 0, -2, dtype=fg.int32).tolist() == [5, 3, 1]
     with pytest.raises(TypeError, match="arange: end: expected a number, got None"):
         fg.arange()
 

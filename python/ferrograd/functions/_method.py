@@ -65,12 +65,12 @@ def in_place_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         result = function(ops.clone(self) if recorded else self, *args, **kwargs)
         if result.shape != self.shape:
             raise _core.ShapeError(f"{name}: result: expected the tensor's shape {self.shape}, got {result.shape}")
+        if not can_cast(result._dtype, self._dtype):
+            raise _core.DTypeError(f"{name}: result: expected what fits into {self._dtype}, got {result._dtype}")
         if recorded and result._node is not None:
             if result._dtype != self._dtype:
                 result = ops.cast(result, dtype=self._dtype)
             return rebind(name, self, result)
-        if not can_cast(result._dtype, self._dtype):
-            raise _core.DTypeError(f"{name}: result: expected what fits into {self._dtype}, got {result._dtype}")
         return _core.backend.copy_(self, result, recorded, name)
 
     write.__name__ = write.__qualname__ = name
@@ -93,7 +93,9 @@ def rebind(name: str, target: Any, result: Any) -> Any:
         raise _core.ShapeError(f"{name}: result: expected the tensor's shape {target.shape}, got {result.shape}")
     node = autograd.graph.target(result._node)
     node.saved = _apart(node.saved, target)
-    _core.backend.copy_(target, result, True, name)
+    if target.numel():
+        # A write of nothing would make a new version of what was saved, although that is as it was.
+        _core.backend.copy_(target, result, True, name)
     if target.retains_grad:
         autograd.hooks.forget_grad(target)
     target._node = result._node
