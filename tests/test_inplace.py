@@ -9,6 +9,7 @@ import pytest
 
 import ferrograd as fg
 from ferrograd import autograd
+from ferrograd.nn import functional as F
 
 # -- overlap (decision 15) --------------------------------------------------------------------------------------------
 
@@ -354,3 +355,46 @@ def test_inference_tensors() -> None:
         x.requires_grad = True
     assert (w * x.clone()).requires_grad
     assert (w + x).requires_grad
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda x, w: x / w,
+        lambda x, w: x / 2,
+        lambda x, w: 2 / x,
+        lambda x, w: x**2,
+        lambda x, w: F.linear(x, w),
+        lambda x, w: F.linear(x[None], w, w[0]),
+        lambda x, w: F.batch_norm(x, None, None, w[0], w[0], training=True),
+        lambda x, w: F.batch_norm(x, fg.zeros(4), fg.ones(4), w[0], w[0]),
+        lambda x, w: F.layer_norm(x, (4,), w[0], w[0]),
+        lambda x, w: F.group_norm(x, 2),
+        lambda x, w: F.instance_norm(x[None]),
+        lambda x, w: F.conv1d(x[None], w[:, :, None]),
+        lambda x, w: F.normalize(x),
+        lambda x, w: F.softsign(x),
+        lambda x, w: F.gelu(x),
+    ],
+)
+def test_a_result_that_no_gradient_needs_may_be_changed_in_place(make: Any) -> None:
+    found = []
+    for write in (fg.Tensor.add, fg.Tensor.add_):
+        x = (fg.arange(16.0).reshape(4, 4).sin() + 2).requires_grad_()
+        w = (fg.arange(16.0).reshape(4, 4).cos() + 2).requires_grad_()
+        y = make(x * 1, w)
+        y = write(y, y.detach() * y.detach())
+        (y * y).sum().backward()
+        found.append([None if leaf.grad is None else leaf.grad.tolist() for leaf in (x, w)])
+    assert found[0][0] is not None
+    assert found[0] == found[1]
+
+
+def test_the_gradient_of_a_scalar_divisor_keeps_nothing() -> None:
+    x = fg.ones(3, requires_grad=True)
+    h = x * 1
+    y = h / 2
+    h.add_(1)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [0.5, 0.5, 0.5]

@@ -70,22 +70,42 @@ OPS: dict[str, Op] = {}
 
 def op(forward: Callable[..., Any]) -> Any:
     """Makes an op of a function over one backend call."""
-    this = Op(forward)
+    return _declared(forward, "", "")
+
+
+def sparing(what: str, unless: str) -> Callable[[Callable[..., Any]], Any]:
+    """As `op`, but `what` is saved only where `unless`, an expression of the operands and attributes, holds.
+
+    Elsewhere the rule gets None for it. What is not saved takes no memory, and may be changed in place before backward.
+    """
+    return lambda forward: _declared(forward, what, unless)
+
+
+def _declared(forward: Callable[..., Any], spared: str, unless: str) -> Any:
+    this, lean = Op(forward), Op(forward) if spared else None
     OPS[this.name] = this
 
-    call = functools.wraps(forward)(_caller(this))
+    call = functools.wraps(forward)(_caller(this, lean, unless))
 
     def rule(saves: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(vjp: Callable[..., Any]) -> Callable[..., Any]:
             this.vjp = vjp
             this.saves = saves
             this.spec = tuple(this.position(what) for what in saves)
+            if lean is not None:
+                k = saves.index(spared)
+                lean.saves, lean.spec = saves[:k] + saves[k + 1 :], this.spec[:k] + this.spec[k + 1 :]
+                lean.vjp = lambda g, needs, *saved, **attributes: vjp(
+                    g, needs, *saved[:k], None, *saved[k:], **attributes
+                )
             return vjp
 
         return declare
 
     def unfused(composition: Callable[..., Any]) -> Callable[..., Any]:
         this.unfused = composition
+        if lean is not None:
+            lean.unfused = composition
         return composition
 
     call.rule = rule  # type: ignore[attr-defined]
@@ -100,14 +120,14 @@ _CALLER = """
 def {name}({signature}):
     result = forward({arguments})
     if type(result) is tuple:
-        record_parts(this, ({operands}), dict({attributes}), result)
+        record_parts({this}, ({operands}), dict({attributes}), result)
     elif result.requires_grad:
-        result._node = Node(this, ({operands}), dict({attributes}), result)
+        result._node = Node({this}, ({operands}), dict({attributes}), result)
     return result
 """
 
 
-def _caller(this: Op) -> Callable[..., Any]:
+def _caller(this: Op, lean: Op | None, unless: str) -> Callable[..., Any]:
     signature = inspect.signature(this.forward)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     signature = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
@@ -117,9 +137,16 @@ def _caller(this: Op) -> Callable[..., Any]:
     attributes = ", ".join(f"{p.name}={p.name}" for p in bare if p.kind is p.KEYWORD_ONLY)
     arguments = operands + attributes
     source = _CALLER.format(
-        name=this.name, signature=str(signature)[1:-1], arguments=arguments, operands=operands, attributes=attributes
-    )
-    scope: dict[str, Any] = {"forward": this.forward, "this": this, "Node": Node, "record_parts": _record_parts}
+        name=this.name, signature=str(signature)[1:-1], arguments=arguments, operands=operands, attributes=attributes,
+        this="this" if lean is None else f"this if {unless} else lean",
+    )  # fmt: skip
+    scope: dict[str, Any] = {
+        "forward": this.forward,
+        "this": this,
+        "lean": lean,
+        "Node": Node,
+        "record_parts": _record_parts,
+    }
     exec(compile(source, f"<op {this.name}>", "exec"), scope)
     call: Callable[..., Any] = scope[this.name]
     return call

@@ -9,7 +9,7 @@ import math
 from typing import Any
 
 from .._core import TensorBase, backend
-from ._op import op
+from ._op import op, sparing
 
 
 def zeros_like(x: Any) -> Any:
@@ -53,19 +53,20 @@ def _(g, needs, x, y):
     return mul(g, y) if needs[0] else None, mul(g, x) if needs[1] else None
 
 
-@op
+@sparing("x", unless="getattr(y, 'requires_grad', False)")
 def div(x: Any, y: Any) -> Any:
     """x_i / y_i; of integers, in floats."""
     return backend.div(x, y)
 
 
-@div.rule(saves=("y", "result"))
-def _(g, needs, y, quotient):
+@div.rule(saves=("x", "y"))
+def _(g, needs, x, y):
+    # From the operands, not from the quotient: that may be changed in place before backward, as in PyTorch.
     share = div(g, y)
-    return share, neg(mul(share, quotient)) if needs[1] else None
+    return share, neg(mul(share, div(x, y))) if needs[1] else None
 
 
-@op
+@sparing("result", unless="getattr(y, 'requires_grad', False)")
 def pow(x: Any, y: Any) -> Any:
     """x_i to the power y_i."""
     return backend.pow(x, y)

@@ -7,7 +7,7 @@ from typing import Any
 
 from .._core import backend
 from ._activation import before_activation
-from ._op import op
+from ._op import op, sparing
 from .elementwise import mul
 from .view import getitem, permute, reshape
 
@@ -57,7 +57,7 @@ def _(g, needs, x, y):
     return gx, gy
 
 
-@op
+@sparing("result", unless="activation is not None")
 def linear(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
     """activation(x · wᵀ + b) for x (*, in), w (out, in), b (out,) or None."""
     return backend.linear(x, w, b, activation)

@@ -122,7 +122,11 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     size = channels // num_groups * math.prod(shape[2:])
     groups = ops.reshape(input, shape=(shape[0], num_groups, size))
     y = ops.layer_norm(groups, None, None, normalized_shape=(size,), eps=eps)[0]
-    return _by_channel(ops.reshape(y, shape=shape), weight, bias)  # type: ignore[no-any-return]
+    y = ops.reshape(y, shape=shape)
+    if weight is None and bias is None and y.requires_grad:
+        # No view of a hidden tensor: nn.ReLU(inplace=True) often follows.
+        y = ops.clone(y)
+    return _by_channel(y, weight, bias)  # type: ignore[no-any-return]
 
 
 def instance_norm(
@@ -162,7 +166,11 @@ def instance_norm(
         _follow(running_var, lambda: ops.var(input, dim=places, correction=1.0, keepdim=False), momentum)
     instances = ops.reshape(input, shape=(*shape[:2], size))
     y = ops.layer_norm(instances, None, None, normalized_shape=(size,), eps=eps)[0]
-    return _by_channel(ops.reshape(y, shape=shape), weight, bias)  # type: ignore[no-any-return]
+    y = ops.reshape(y, shape=shape)
+    if weight is None and bias is None and y.requires_grad:
+        # No view of a hidden tensor: nn.ReLU(inplace=True) often follows.
+        y = ops.clone(y)
+    return _by_channel(y, weight, bias)  # type: ignore[no-any-return]
 
 
 def _follow(running: Any, statistic: Any, momentum: float) -> None:
