@@ -346,3 +346,14 @@ def test_memory_stays_below_the_file_and_64_mb(path):
     """)
     done = subprocess.run([sys.executable, "-c", code], timeout=120, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_loading_as_scripts_do(tmp_path):
+    path = tmp_path / "x.safetensors"
+    fg.save({"epoch": 3, "state": {"w": fg.ones(2)}}, path)
+    for where in (None, "cpu", fg.device("cpu"), lambda storage, location: storage, {"cuda:0": "cpu"}):
+        loaded = fg.load(path, map_location=where, weights_only=True)
+        assert (loaded["epoch"], loaded["state"]["w"].tolist()) == (3, [1, 1])
+    assert fg.load(path, "cpu", weights_only=False)["epoch"] == 3
+    with pytest.raises(RuntimeError, match="device: expected 'cpu', got 'cuda'"):
+        fg.load(path, map_location="cuda")

@@ -18,6 +18,7 @@ import numpy as np
 
 from . import _core
 from .creation import as_tensor
+from .dtypes import device
 from .nn.module import Module
 
 #: Where the metadata keeps `{alias: name}` of tensors that are written once, and the shape of nested checkpoints.
@@ -63,13 +64,20 @@ def save(obj: Any, path: str | os.PathLike[str], *, metadata: Mapping[str, str] 
     _write(owned, os.path.realpath(os.fspath(path)), header)
 
 
-def load(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> dict[str, Any]:
     """What `save` has written (or any safetensors file): Tensors by name; tied ones are the same Tensor.
+
+    Args:
+        path: where from.
+        map_location: a device, which can only be the CPU, or PyTorch's mapping of devices to it, which has nothing to do.
+        weights_only: accepted; a file holds nothing that could run.
 
     Raises:
         FileNotFoundError: where there is no such file.
         ValueError: where it is damaged, cut short, or not a safetensors file; the message names it.
     """
+    if map_location is not None and not callable(map_location) and not isinstance(map_location, Mapping):
+        device(map_location)
     path = os.fspath(path)
     header = _read_header(path)
     metadata = header.metadata
