@@ -215,7 +215,7 @@ def test_mode_and_links(path, tmp_path):
 
 
 def test_what_cannot_be_saved(path, tmp_path):
-    with pytest.raises(TypeError, match="save: obj: expected a Module or a dict of Tensors, got int"):
+    with pytest.raises(TypeError, match="save: obj: expected a Module, a Tensor, or a dict or list of such, got int"):
         fg.save(3, path)
     with pytest.raises(TypeError, match=r"save: obj\['a.1'\]: expected a Tensor, .* got object"):
         fg.save({"a": [1, object()]}, path)
@@ -357,3 +357,12 @@ def test_loading_as_scripts_do(tmp_path):
     assert fg.load(path, "cpu", weights_only=False)["epoch"] == 3
     with pytest.raises(RuntimeError, match="device: expected 'cpu', got 'cuda'"):
         fg.load(path, map_location="cuda")
+
+
+def test_a_tensor_alone_and_a_list(tmp_path):
+    path = tmp_path / "x.safetensors"
+    fg.save(fg.ones(2), path)
+    assert fg.load(path).tolist() == [1, 1]
+    fg.save([fg.ones(2), 3, ("a", fg.zeros(1))], path)
+    loaded = fg.load(path)
+    assert (loaded[0].tolist(), loaded[1], loaded[2][0], loaded[2][1].tolist()) == ([1, 1], 3, "a", [0])

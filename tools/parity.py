@@ -25,9 +25,16 @@ PAGE = ROOT / "docs" / "pytorch.md"
 #: What behaves otherwise than in PyTorch, by namespace and name; every sentence is held by a test.
 DIFFERENCES: dict[str, dict[str, str]] = {
     "torch": {
+        "add": "a Python integer that the tensor's integer dtype cannot hold raises, in every op (PyTorch: it wraps around)",
+        "all": "of uint8 it is bool, as in NumPy, and so is `any` (PyTorch: uint8)",
+        "cosine_similarity": "has the gradient of its formula where a norm is below `eps` (PyTorch: that of no bound)",
         "load": "safetensors only, nothing is unpickled",
         "manual_seed": "the random streams are our own (Philox), so the numbers differ",
-        "save": "safetensors: a tensor or a dictionary of tensors, written atomically",
+        "pow": "integers to a negative power raise, as in NumPy (PyTorch: from a tensor of powers they are 0, 1 or -1)",
+        "save": "safetensors: tensors, in dictionaries and lists with numbers and strings, written atomically",
+    },
+    "torch.Tensor": {
+        "to": "floats beyond an integer dtype are its bounds, and NaN is 0 (PyTorch: what the processor makes of them)",
     },
     "torch.utils.data": {
         "DataLoader": "`num_workers` are threads of this process, not processes: nothing is pickled",

@@ -38,7 +38,7 @@ def save(obj: Any, path: str | os.PathLike[str], *, metadata: Mapping[str, str] 
     before stays until then.
 
     Args:
-        obj: a Module, a dict of Tensors or ndarrays by name, or dicts, lists, numbers and strings around such.
+        obj: a Module, a Tensor, a dict of Tensors or ndarrays by name, or dicts, lists, numbers and strings around such.
         path: where to.
         metadata: strings by name for the file's header; `load_metadata` reads them.
 
@@ -49,10 +49,10 @@ def save(obj: Any, path: str | os.PathLike[str], *, metadata: Mapping[str, str] 
     tensors: dict[str, Any] = {}
     if isinstance(obj, Module):
         obj = obj.state_dict()
-    if not isinstance(obj, Mapping):
-        raise TypeError(f"save: obj: expected a Module or a dict of Tensors, got {type(obj).__name__}")
+    if not isinstance(obj, (Mapping, list, tuple)) and not _is_array(obj):
+        raise TypeError(f"save: obj: expected a Module, a Tensor, or a dict or list of such, got {type(obj).__name__}")
     header = _strings(metadata)
-    if all(isinstance(k, str) and _is_array(v) for k, v in obj.items()):
+    if isinstance(obj, Mapping) and all(isinstance(k, str) and _is_array(v) for k, v in obj.items()):
         tensors.update(obj)
     else:
         header[_STRUCTURE] = json.dumps(_describe(obj, "", tensors))
@@ -64,8 +64,8 @@ def save(obj: Any, path: str | os.PathLike[str], *, metadata: Mapping[str, str] 
     _write(owned, os.path.realpath(os.fspath(path)), header)
 
 
-def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> dict[str, Any]:
-    """What `save` has written (or any safetensors file): Tensors by name; tied ones are the same Tensor.
+def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only: bool = True) -> Any:
+    """What `save` has written (or, of any safetensors file, Tensors by name); tied ones are the same Tensor.
 
     Args:
         path: where from.
@@ -86,7 +86,7 @@ def load(path: str | os.PathLike[str], map_location: Any = None, *, weights_only
         tensors[alias] = tensors[name]
     if _STRUCTURE in metadata:
         try:
-            return _rebuild(json.loads(metadata[_STRUCTURE]), tensors)  # type: ignore[no-any-return]
+            return _rebuild(json.loads(metadata[_STRUCTURE]), tensors)
         except (ValueError, LookupError, TypeError) as why:
             raise ValueError(f"load: {path}: metadata: expected the structure of a checkpoint: {why!r}") from None
     return tensors
