@@ -390,11 +390,12 @@ def test_a_result_that_no_gradient_needs_may_be_changed_in_place(make: Any) -> N
     assert found[0] == found[1]
 
 
-def test_the_gradient_of_a_scalar_divisor_keeps_nothing() -> None:
-    x = fg.ones(3, requires_grad=True)
-    h = x * 1
-    y = h / 2
-    h.add_(1)
-    y.sum().backward()
-    assert x.grad is not None
-    assert x.grad.tolist() == [0.5, 0.5, 0.5]
+def test_what_is_scaled_by_a_constant_is_not_kept() -> None:
+    for scale in (lambda h: h / 2, lambda h: h * 0.5, lambda h: h * fg.full((3,), 0.5)):
+        x = fg.ones(3, requires_grad=True)
+        h = x + 1
+        y = scale(h)
+        h.add_(1)
+        y.sum().backward()
+        assert x.grad is not None
+        assert x.grad.tolist() == [0.5, 0.5, 0.5]

@@ -281,3 +281,16 @@ def test_live_state_dicts_move_both_ways():
         want = run(optimizer, ours, range(25, 90))
         np.testing.assert_allclose(run(other, theirs, range(25, 90)), want, rtol=1e-12, atol=1e-15, err_msg=key)
         np.testing.assert_array_equal(run(back, resumed, range(25, 90)), want, err_msg=key)
+
+
+def test_a_schedule_of_ones_own_under_pytorchs_former_name():
+    class Halves(lr_scheduler._LRScheduler):
+        def get_lr(self):
+            return [lr / 2**self.last_epoch for lr in self.base_lrs]
+
+    optimizer = two_groups()
+    before = [group["lr"] for group in optimizer.param_groups]
+    schedule = Halves(optimizer)
+    optimizer.step()
+    schedule.step()
+    assert schedule.get_last_lr() == [lr / 2 for lr in before]

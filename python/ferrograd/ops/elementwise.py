@@ -42,7 +42,7 @@ def _(g, needs):
     return g, neg(g) if needs[1] else None
 
 
-@op
+@sparing("x", unless="getattr(y, 'requires_grad', False)")
 def mul(x: Any, y: Any) -> Any:
     """x_i · y_i."""
     return backend.mul(x, y)

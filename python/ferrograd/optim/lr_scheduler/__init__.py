@@ -9,6 +9,9 @@ from .decay import (
 )  # fmt: skip
 from .plateau import ReduceLROnPlateau
 
+# PyTorch's former name, from which many schedules are derived.
+_LRScheduler = LRScheduler
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",
