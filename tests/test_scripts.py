@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from tests import _script
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))

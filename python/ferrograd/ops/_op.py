@@ -120,9 +120,9 @@ _CALLER = """
 def {name}({signature}):
     result = forward({arguments})
     if type(result) is tuple:
-        record_parts({this}, ({operands}), dict({attributes}), result)
+        record_parts({this}, ({operands}), {{{attributes}}}, result)
     elif result.requires_grad:
-        result._node = Node({this}, ({operands}), dict({attributes}), result)
+        result._node = Node({this}, ({operands}), {{{attributes}}}, result)
     return result
 """
 
@@ -134,10 +134,11 @@ def _caller(this: Op, lean: Op | None, unless: str) -> Callable[..., Any]:
     operands = "".join(
         f"{'*' if p.kind is p.VAR_POSITIONAL else ''}{p.name}, " for p in bare if p.kind is not p.KEYWORD_ONLY
     )
-    attributes = ", ".join(f"{p.name}={p.name}" for p in bare if p.kind is p.KEYWORD_ONLY)
-    arguments = operands + attributes
+    keywords = [p.name for p in bare if p.kind is p.KEYWORD_ONLY]
     source = _CALLER.format(
-        name=this.name, signature=str(signature)[1:-1], arguments=arguments, operands=operands, attributes=attributes,
+        name=this.name, signature=str(signature)[1:-1], operands=operands,
+        arguments=operands + ", ".join(f"{name}={name}" for name in keywords),
+        attributes=", ".join(f"'{name}': {name}" for name in keywords),
         this="this" if lean is None else f"this if {unless} else lean",
     )  # fmt: skip
     scope: dict[str, Any] = {
