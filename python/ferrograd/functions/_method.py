@@ -62,7 +62,8 @@ def in_place_of(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
             isinstance(x, _core.TensorBase) and x.requires_grad for x in operands
         )
         _core.before_write(name, self, recorded)
-        result = function(ops.clone(self) if recorded else self, *args, **kwargs)
+        source = ops.clone(self) if recorded else self
+        result = function(source, *(source if x is self else x for x in args), **kwargs)
         if result.shape != self.shape:
             raise _core.ShapeError(f"{name}: result: expected the tensor's shape {self.shape}, got {result.shape}")
         if not can_cast(result._dtype, self._dtype):
