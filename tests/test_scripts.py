@@ -6,7 +6,8 @@ import re
 from pathlib import Path
 
 import pytest
-from tests import _script
+
+from _script import check
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "FERROGRAD_NUM_THREADS": "1"}
@@ -24,7 +25,7 @@ def constant(code: str, name: str) -> float:
 
 
 def figure(code: str) -> float:
-    last = _script.check(code, timeout=60, **ONE_THREAD).splitlines()[-1]
+    last = check(code, timeout=60, **ONE_THREAD).splitlines()[-1]
     assert last.startswith("figure: ")
     return float(last.removeprefix("figure: "))
 
