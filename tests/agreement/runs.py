@@ -7,8 +7,9 @@ where PyTorch's own has gone 1e-3 away; where it never does, ours must not eithe
 
 from __future__ import annotations
 
+import json
 import zlib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -203,37 +204,48 @@ def curve_failures(losses: Any, truth: Truth) -> list[str]:
     return [] if got <= limit else [f"losses: {got:.3g} from float64 within {end} steps, PyTorch {theirs:.3g}"]
 
 
+def training_failures(ours: Run, truth: Truth) -> list[str]:
+    """Where the loss curve or the weights at its end are too far from those of the yardstick."""
+    if truth.weights.shape != ours.weights.shape:
+        ours = ours._replace(weights=sketched("weights", ours.weights))
+    found = curve_failures(ours.losses, truth)
+    got, limit = distance(ours.weights, truth.weights), 2 * truth.far_weights + 1e-6 * distance(truth.weights, 0)
+    if not got <= limit:
+        found.append(f"weights: {got:.3g} from float64, PyTorch {truth.far_weights:.3g}")
+    return found
+
+
 # -- the golden file --------------------------------------------------------------------------------------------------
 
 
-def store(truths: Iterable[tuple[str, Truth]]) -> dict[str, Any]:
-    """The arrays of the golden file."""
-    arrays: dict[str, Any] = {}
-    for name, truth in truths:
-        for field, value in small(truth)._asdict().items():
-            if isinstance(value, dict):
-                arrays[f"{name}|{field}|names"] = np.array(list(value))
-                arrays[f"{name}|{field}|sizes"] = np.array([np.size(v) for v in value.values()])
-                arrays[f"{name}|{field}"] = np.concatenate([np.ravel(v) for v in value.values()])
-            else:
-                arrays[f"{name}|{field}"] = value
-    return arrays
+def write(truths: dict[str, Truth]) -> None:
+    """Writes the golden file: all numbers in one array, and where each array of each yardstick lies in it."""
+    numbers: list[Any] = []
+    at = 0
+
+    def place(value: Any) -> Any:
+        nonlocal at
+        if isinstance(value, dict):
+            return {key: place(part) for key, part in value.items()}
+        if isinstance(value, float):
+            return value
+        numbers.append(np.ravel(value))
+        at += numbers[-1].size
+        return [at - numbers[-1].size, at]
+
+    index = {name: {field: place(value) for field, value in small(t)._asdict().items()} for name, t in truths.items()}
+    text = np.frombuffer(json.dumps(index).encode(), np.uint8)
+    np.savez_compressed(GOLDEN, index=text, numbers=np.concatenate(numbers))
 
 
-def stored(arrays: Any, name: str) -> Truth:
-    """The yardstick of one system from the golden file."""
-    fields: dict[str, Any] = {}
-    for field in Truth._fields:
-        value = arrays[f"{name}|{field}"]
-        if f"{name}|{field}|names" in arrays:
-            ends = np.cumsum(arrays[f"{name}|{field}|sizes"])[:-1]
-            parts = np.split(value, ends)
-            names = arrays[f"{name}|{field}|names"]
-            value = {
-                str(key): float(part[0]) if field == "far_gradients" else part
-                for key, part in zip(names, parts, strict=True)
-            }
-        elif value.ndim == 0:
-            value = float(value)
-        fields[field] = value
-    return Truth(**fields)
+def read() -> dict[str, Truth]:
+    """The yardsticks of the golden file."""
+    with np.load(GOLDEN) as arrays:
+        index, numbers = json.loads(arrays["index"].tobytes()), arrays["numbers"]
+
+    def fetch(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: fetch(part) for key, part in value.items()}
+        return numbers[slice(*value)] if isinstance(value, list) else value
+
+    return {name: Truth(**{field: fetch(value) for field, value in t.items()}) for name, t in index.items()}
