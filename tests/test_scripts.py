@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-
 from _script import check
 
 SCRIPTS = sorted((Path(__file__).parent / "scripts").glob("*.py"))
@@ -51,7 +50,7 @@ def test_with_ferrograd_the_script_reaches_its_bar(code: str) -> None:
 
 
 def test_without_training_the_script_misses_its_bar(code: str) -> None:
-    untrained = re.sub(r"^EPOCHS = \d+", "EPOCHS = 0", code, flags=re.M)
+    untrained = re.sub(r"^(EPOCHS|STEPS) = \d+", r"\1 = 0", code, flags=re.M)
     assert untrained != code
     assert figure(with_ferrograd(untrained)) > constant(code, "BAR")
 

@@ -162,6 +162,7 @@ def test_gradcheck(fast_mode: bool) -> None:
 
     assert gradcheck(f, (x, y, 3), fast_mode=fast_mode, check_grad_dtypes=True)
     assert gradgradcheck(f, (x, y, 3), fast_mode=fast_mode)
+    assert gradcheck(fg.mul, (x, tensor(0.7, True)), fast_mode=fast_mode)
     assert gradcheck(lambda y: fg.sin(y), y, fast_mode=fast_mode)
     with pytest.raises(GradcheckError, match="Jacobian mismatch for output 0 with respect to input 0"):
         gradcheck(Wrong.apply, (x,), fast_mode=fast_mode)

@@ -6,29 +6,13 @@ from torch.nn.utils import clip_grad_norm_
 from torch.nn.utils.rnn import pad_sequence
 
 EPOCHS = 12
-BAR = 1.7  # of the perplexity a character of unseen numbers; one that sees only the last character has 2.9
+BAR = (
+    1.45  # of the perplexity a character of unseen numbers; it is 3.3 for who knows one character before, 1.66 for two
+)
 
-ONES = [
-    "zero",
-    "one",
-    "two",
-    "three",
-    "four",
-    "five",
-    "six",
-    "seven",
-    "eight",
-    "nine",
-    "ten",
-    "eleven",
-    "twelve",
-    "thirteen",
-    "fourteen",
-    "fifteen",
-    "sixteen",
-]
-ONES += ["seventeen", "eighteen", "nineteen"]
-TENS = ["twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety"]
+WORDS = """zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen
+seventeen eighteen nineteen twenty thirty forty fifty sixty seventy eighty ninety"""
+ONES, TENS = WORDS.split()[:20], WORDS.split()[20:]
 
 
 def spell(n):

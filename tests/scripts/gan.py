@@ -5,7 +5,7 @@ import math
 import torch
 from torch import nn, optim
 
-EPOCHS = 1000
+STEPS = 1000
 BAR = 0.06  # of the energy distance from the points drawn to true ones; all points at the centre have 0.7
 
 LATENT, BATCH = 4, 64
@@ -52,7 +52,7 @@ optimizer_g = optim.Adam(generator.parameters(), lr=1e-3, betas=(0.5, 0.999))
 optimizer_d = optim.Adam(discriminator.parameters(), lr=2e-3, betas=(0.5, 0.999))
 real_label, fake_label = torch.ones(BATCH, 1), torch.zeros(BATCH, 1)
 
-for epoch in range(EPOCHS):
+for step in range(STEPS):
     # Discriminator: maximize log D(x) + log(1 - D(G(z)))
     discriminator.zero_grad()
     fake = generator(torch.randn(BATCH, LATENT))
@@ -67,8 +67,8 @@ for epoch in range(EPOCHS):
     loss_g = criterion(discriminator(fake), real_label)
     loss_g.backward()
     optimizer_g.step()
-    if epoch % 200 == 199:
-        print(f"step {epoch + 1}  discriminator {(loss_real + loss_fake).item():.3f}  generator {loss_g.item():.3f}")
+    if step % 200 == 199:
+        print(f"step {step + 1}  discriminator {(loss_real + loss_fake).item():.3f}  generator {loss_g.item():.3f}")
 
 with torch.no_grad():
     distance = energy_distance(generator(torch.randn(500, LATENT)), real_points(500))

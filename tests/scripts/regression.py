@@ -9,9 +9,7 @@ from torch import nn, optim
 from torch.utils.data import DataLoader, TensorDataset, random_split
 
 EPOCHS = 40
-BAR = (
-    0.8  # of the root mean squared error of noiseless targets; their deviation is 4.8, the best linear fit errs by 2.4
-)
+BAR = 0.8  # of the root mean squared error of noiseless targets; their deviation is 4.7, a linear fit's error 2.5
 
 torch.manual_seed(0)
 

@@ -209,7 +209,7 @@ def _numeric(func: Any, inputs: tuple[Any, ...], k: int, i: int, eps: float, fas
     base = np.array(inputs[k].detach()._numpy())
 
     def at(step: Any) -> Any:
-        moved = _core.from_numpy((base + step).astype(base.dtype))
+        moved = _core.from_numpy(np.asarray(base + step, dtype=base.dtype))
         with no_grad():
             y = _tuple(func(*inputs[:k], moved, *inputs[k + 1 :]))[i]
         return np.array(y._numpy(), dtype=np.float64)
