@@ -50,27 +50,37 @@ model = nn.Sequential(nn.Linear(30, 16), nn.ReLU(), nn.Linear(16, 1), nn.Flatten
 decayed = [p for name, p in model.named_parameters() if name.endswith("weight")]
 others = [p for name, p in model.named_parameters() if name.endswith("bias")]
 groups = [{"params": decayed, "weight_decay": 0.1}, {"params": others}]
-optimizer = Lion(groups, lr=2e-3)
-scheduler = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.95)
 criterion = nn.BCEWithLogitsLoss()
 
-for epoch in range(EPOCHS):
-    for batch in torch.randperm(400).split(50):
 
-        def closure(batch=batch):
-            optimizer.zero_grad()
-            loss = criterion(model(x[batch]), y[batch])
-            loss.backward()
-            return loss
+def start():
+    optimizer = Lion(groups, lr=2e-3)
+    return optimizer, optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.95)
 
-        loss = optimizer.step(closure)
-    scheduler.step()
-    if epoch == EPOCHS // 2:  # a run that was interrupted goes on with the momentum it had
-        saved = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
-        optimizer = Lion(groups, lr=2e-3)
-        scheduler = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.95)
-        optimizer.load_state_dict(saved["optimizer"])
-        scheduler.load_state_dict(saved["scheduler"])
+
+def fit(optimizer, scheduler, epochs):
+    for _ in range(epochs):
+        for batch in torch.randperm(400).split(50):
+
+            def closure(batch=batch):
+                optimizer.zero_grad()
+                loss = criterion(model(x[batch]), y[batch])
+                loss.backward()
+                return loss
+
+            loss = optimizer.step(closure)
+        scheduler.step()
+        print(f"last loss {loss.item():.4f}  lr {scheduler.get_last_lr()[0]:.6f}")
+
+
+optimizer, scheduler = start()
+fit(optimizer, scheduler, EPOCHS // 2)
+checkpoint = {"optimizer": optimizer.state_dict(), "scheduler": scheduler.state_dict()}
+
+optimizer, scheduler = start()  # an interrupted run goes on with the momentum and the rate that it had
+optimizer.load_state_dict(checkpoint["optimizer"])
+scheduler.load_state_dict(checkpoint["scheduler"])
+fit(optimizer, scheduler, EPOCHS - EPOCHS // 2)
 
 with torch.no_grad():
     wrong = ((model(x[400:]) > 0).float() != y[400:]).float().mean()
