@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import importlib.util
+
 import numpy as np
 import pytest
 from golden import golden, under
@@ -66,6 +68,29 @@ def test_against_pytorch(family, case):
     after = under(arrays, "after")
     for name, value in layer.state_dict().items():
         close(value, after.get(name, arrays[f"state/{name}"]), f"{name} afterwards")
+
+
+@every_layer
+def test_weights_go_both_ways(family, case, tmp_path):
+    """A checkpoint of PyTorch's layer, as safetensors, is loaded strictly, and what we save has its names, dtypes, values."""
+    from safetensors.numpy import load_file, save_file
+
+    state = {name: np.asarray(x, order="C") for name, x in under(arrays_of(family, case), "state").items()}
+    save_file(state, tmp_path / "theirs.safetensors")
+    layer = getattr(nn, case.name)(*case.args, **case.kwargs)
+    layer.load_state_dict(fg.load(tmp_path / "theirs.safetensors"))
+    fg.save(layer.state_dict(), tmp_path / "ours.safetensors")
+    back = load_file(tmp_path / "ours.safetensors")
+    assert set(back) == set(state)
+    for name, x in state.items():
+        assert back[name].dtype == x.dtype, name
+        np.testing.assert_array_equal(back[name], x, err_msg=name)
+    if importlib.util.find_spec("torch"):
+        import torch
+        from safetensors.torch import load_file as load_torch
+
+        theirs = getattr(torch.nn, case.name)(*case.args, **case.kwargs)
+        theirs.load_state_dict(load_torch(tmp_path / "ours.safetensors"))
 
 
 @every_layer
