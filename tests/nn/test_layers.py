@@ -71,6 +71,7 @@ def test_against_pytorch(family, case):
 
 
 @every_layer
+@pytest.mark.filterwarnings("ignore::UserWarning")  # PyTorch's own, about its fast paths
 def test_weights_go_both_ways(family, case, tmp_path):
     """A checkpoint of PyTorch's layer, as safetensors, is loaded strictly, and what we save has its names, dtypes, values."""
     from safetensors.numpy import load_file, save_file
