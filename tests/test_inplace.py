@@ -160,6 +160,50 @@ def test_a_view_of_a_recorded_tensor_names_the_cure() -> None:
     assert y.tolist() == [2.0, 3.0, 3.0]
 
 
+def test_a_view_whose_base_is_gone_is_its_own() -> None:
+    x = fg.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    y = (x * 2)[1]
+    y.mul_(fg.tensor([5.0, 7.0]))
+    assert y.tolist() == [30.0, 56.0]
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [[0.0, 0.0], [10.0, 14.0]]
+    # The gradient of exp needs its result, which the view would overwrite.
+    with pytest.raises(RuntimeError, match=r"in-place on a view"):
+        x.exp()[0].add_(1)
+    kept = (x * 2)[0]
+    array = kept.detach().numpy()
+    with pytest.raises(RuntimeError, match=r"in-place on a view"):
+        kept.add_(1)
+    assert array.tolist() == [2.0, 4.0]
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        lambda: fg.nn.MultiheadAttention(4, 2, batch_first=True),
+        lambda: fg.nn.LSTM(4, 2, bidirectional=True, batch_first=True),
+    ],
+    ids=["attention", "lstm"],
+)
+def test_what_a_layer_returns_may_be_added_to(layer: Any) -> None:
+    module = layer()
+    x = fg.randn(2, 3, 4)
+    arguments = (x, x, x) if isinstance(module, fg.nn.MultiheadAttention) else (x,)
+
+    def gradients(add: Any) -> list[Any]:
+        module.zero_grad()
+        add(module(*arguments)[0]).square().sum().backward()
+        return [p.grad.clone() for p in module.parameters()]
+
+    def in_place(y: Any) -> Any:
+        y += x
+        return y
+
+    for got, want in zip(gradients(in_place), gradients(lambda y: y + x), strict=True):
+        np.testing.assert_array_equal(got.numpy(), want.numpy())
+
+
 def test_a_view_taken_before_a_recorded_write() -> None:
     x = fg.ones(3, requires_grad=True)
     y = x * 2

@@ -5,6 +5,7 @@
 
 use std::cell::Cell;
 use std::ffi::c_int;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
 use ferrograd_array::Array;
@@ -319,7 +320,7 @@ impl TensorBase {
     /// Nobody but this tensor holds its memory, and its elements fill it.
     fn _owns_memory_alone(&self) -> bool {
         let buffer = self.array.buffer();
-        std::sync::Arc::strong_count(buffer) == 1
+        Arc::strong_count(buffer) == 1
             && !buffer.is_foreign()
             && self.array.layout().is_dense()
             && buffer.len() == self.array.numel() * self.array.dtype().size()
@@ -526,7 +527,8 @@ pub fn before_write(op: &str, tensor: &Bound<'_, TensorBase>, recorded: bool) ->
              do it under no_grad(), or use the out-of-place form"
         )));
     }
-    if recorded && t.is_view {
+    // A view whose base is gone and whose memory nobody else holds, a saved value or an ndarray, is its own base.
+    if recorded && t.is_view && Arc::strong_count(t.array.buffer()) > 1 {
         return Err(PyRuntimeError::new_err(format!(
             "{op}: in-place on a view while gradients are recorded would have to change the gradient of its base; \
              use the out-of-place form, or no_grad()"
