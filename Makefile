@@ -60,7 +60,7 @@ fmt: .venv/.dev | cargo ## Format Rust and Python, sort imports, apply the safe 
 	cargo fmt --all
 
 bench: .venv-bench/.installed $(if $(PEERS),.venv-bench/.peers) ## Time kernels, ops and steps, compare with the peers; PEERS=1 installs them
-	cargo bench -p ferrograd-benches
+	cargo bench -p ferrograd-benches -- --warm-up-time 0.5 --measurement-time 1.5
 	.venv-bench/bin/pytest benches -p no:cacheprovider --benchmark-only --benchmark-storage=benches/saved \
 		--benchmark-autosave $(if $(wildcard benches/saved/*/*.json),--benchmark-compare) $(PYTEST_ARGS)
 	.venv-bench/bin/python benches/peers.py
