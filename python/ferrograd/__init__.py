@@ -17,32 +17,74 @@ from .dtypes import (
 )  # fmt: skip
 from .functions import *
 from ._tensor import Tensor
-from . import data
-from . import func
-from . import models
-from . import nn
-from . import optim
 from . import random
-from . import utils
-from . import backends, cuda, testing
+from . import backends, cuda
 import ferrograd.linalg as linalg  # what stands under the name so far is functions/linalg.py
 from .legacy import (
     BFloat16Tensor, BoolTensor, ByteTensor, DoubleTensor, FloatTensor, HalfTensor, IntTensor, LongTensor,
 )  # fmt: skip
-from .nn.functional import (
-    adaptive_avg_pool1d, avg_pool1d, bilinear, celu_, channel_shuffle, conv1d, conv2d, conv3d, conv_transpose1d,
-    conv_transpose2d, conv_transpose3d, hardshrink, pixel_shuffle, pixel_unshuffle, prelu, rrelu_, selu_, threshold_,
-)  # fmt: skip
-from .func import vmap
 from .printing import get_printoptions, printoptions, set_printoptions
-from .analysis import receptive_field, summary
 from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
 from .serialization import load, load_metadata, save
 
+import importlib
 from math import e, inf, nan, pi
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from . import data, func, models, nn, optim, testing, utils
+    from .analysis import receptive_field, summary  # type: ignore[no-redef]
+    from .func import vmap
+    from .nn.functional import (
+        adaptive_avg_pool1d, avg_pool1d, bilinear, celu_, channel_shuffle, conv1d, conv2d, conv3d, conv_transpose1d,
+        conv_transpose2d, conv_transpose3d, hardshrink, pixel_shuffle, pixel_unshuffle, prelu, rrelu_, selu_, threshold_,
+    )  # fmt: skip
+
+#: What is loaded on first use, so that an import stays short: a module, or a name and the module that has it.
+_LATER = {
+    "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "receptive_field": "analysis",
+    "summary": "analysis", "testing": "testing", "utils": "utils", "vmap": "func",
+}  # fmt: skip
+_LATER |= dict.fromkeys(
+    (
+        "adaptive_avg_pool1d",
+        "avg_pool1d",
+        "bilinear",
+        "celu_",
+        "channel_shuffle",
+        "conv1d",
+        "conv2d",
+        "conv3d",
+        "conv_transpose1d",
+        "conv_transpose2d",
+        "conv_transpose3d",
+        "hardshrink",
+        "pixel_shuffle",
+        "pixel_unshuffle",
+        "prelu",
+        "rrelu_",
+        "selu_",
+        "threshold_",
+    ),
+    "nn.functional",
+)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LATER:
+        raise AttributeError(f"module 'ferrograd' has no attribute {name!r}")
+    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    value = module if name == _LATER[name] else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_LATER})
+
 
 newaxis = None
 Size = tuple  # type: ignore[type-arg]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import math
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -15,13 +14,13 @@ from .creation import get_default_dtype
 __all__ = ["get_printoptions", "printoptions", "set_printoptions"]
 
 
-@dataclass
 class _Options:
-    precision: int = 4
-    threshold: float = 1000
-    edgeitems: int = 3
-    linewidth: int = 80
-    sci_mode: bool | None = None
+    def __init__(self) -> None:
+        self.precision = 4
+        self.threshold: float = 1000
+        self.edgeitems = 3
+        self.linewidth = 80
+        self.sci_mode: bool | None = None
 
 
 _options = _Options()
@@ -61,7 +60,7 @@ def set_printoptions(
 
 def get_printoptions() -> dict[str, Any]:
     """The options in force, as `set_printoptions` takes them."""
-    return asdict(_options)
+    return dict(vars(_options))
 
 
 @contextlib.contextmanager

@@ -8,7 +8,7 @@ PyTorch's.
 from __future__ import annotations
 
 import contextlib
-import secrets
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +41,7 @@ class Generator:
 
     def seed(self) -> int:
         """Starts a stream by a seed from the operating system, which is returned."""
-        seed = secrets.randbits(63)
+        seed = int.from_bytes(os.urandom(8), "little") >> 1
         self.manual_seed(seed)
         return seed
 

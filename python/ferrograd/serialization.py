@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import secrets
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,7 +18,6 @@ import numpy as np
 from . import _core
 from .creation import as_tensor
 from .dtypes import device
-from .nn.module import Module
 
 #: Where the metadata keeps `{alias: name}` of tensors that are written once, and the shape of nested checkpoints.
 _TIED = "ferrograd.tied"
@@ -47,6 +45,8 @@ def save(obj: Any, path: str | os.PathLike[str], *, metadata: Mapping[str, str] 
         OSError: where the file cannot be written.
     """
     tensors: dict[str, Any] = {}
+    from .nn.module import Module  # loaded here, so that an import of ferrograd does not load all layers
+
     if isinstance(obj, Module):
         obj = obj.state_dict()
     if not isinstance(obj, (Mapping, list, tuple)) and not _is_array(obj):
@@ -116,6 +116,8 @@ def _strings(metadata: Mapping[str, str] | None) -> dict[str, str]:
 
 def _describe(value: Any, path: str, tensors: dict[str, Any]) -> Any:
     """A checkpoint as JSON; its tensors go into `tensors` under the path that stands in their place."""
+    from .nn.module import Module
+
     if isinstance(value, Module):
         value = value.state_dict()
     if _is_array(value):
@@ -171,7 +173,7 @@ def _write(tensors: dict[str, Any], path: str, metadata: dict[str, str]) -> None
         for name, t in tensors.items()
     }
     folder, name = os.path.split(path)
-    beside = os.path.join(folder, f".{name}.{os.getpid()}-{secrets.token_hex(4)}.tmp")
+    beside = os.path.join(folder, f".{name}.{os.getpid()}-{os.urandom(4).hex()}.tmp")
     try:
         # Made here, so that it gets the permissions that the umask gives, or those of the file that it replaces;
         # safetensors may put a file of its own in this place.

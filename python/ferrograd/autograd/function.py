@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
@@ -106,6 +105,8 @@ class Function:
         ctx = FunctionCtx()
         has_setup = cls.setup_context is not Function.setup_context
         if has_setup:
+            import inspect
+
             bound = inspect.signature(cls.forward).bind(*args, **kwargs)
             bound.apply_defaults()
             if bound.kwargs:

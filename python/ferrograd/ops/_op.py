@@ -31,7 +31,7 @@ They are run from the saved operands when the gradient itself is to be different
 from __future__ import annotations
 
 import functools
-import inspect
+import types
 from collections.abc import Callable
 from typing import Any
 
@@ -44,11 +44,11 @@ class Op:
     __slots__ = ("forward", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
-        parameters = inspect.signature(forward).parameters.values()
+        code = forward.__code__
         self.forward = forward
         self.name = forward.__name__
-        self.operands = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.POSITIONAL_ONLY)]
-        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.operands = list(code.co_varnames[: code.co_argcount])
+        self.variadic = bool(code.co_flags & _VARARGS)
         self.vjp: Callable[..., Any] | None = None
         self.unfused: Callable[..., Any] | None = None
         self.saves: tuple[str, ...] = ()
@@ -63,6 +63,9 @@ class Op:
             return len(self.operands) + (300 if shape == "shape" else 200)
         return self.operands.index(name) + (100 if shape == "shape" else 0)
 
+
+#: The flag of code that takes `*args` (`inspect.CO_VARARGS`).
+_VARARGS = 0x04
 
 #: Every op by name: what the test registry has to cover.
 OPS: dict[str, Op] = {}
@@ -115,7 +118,8 @@ def _declared(forward: Callable[..., Any], spared: str, unless: str) -> Any:
 
 
 #: What calls an op, with the op's own signature: that costs half of what `*args` and `**attributes` do, and an op on a few
-#: elements takes hardly longer than its call. Their tuple and dictionary are made for the graph only.
+#: elements takes hardly longer than its call. Their tuple and dictionary are made for the graph only. It is compiled at
+#: the op's first call: hundreds of ops would otherwise make half of the time of an import.
 _CALLER = """
 def {name}({signature}):
     result = forward({arguments})
@@ -127,7 +131,30 @@ def {name}({signature}):
 """
 
 
-def _caller(this: Op, lean: Op | None, unless: str) -> Callable[..., Any]:
+def _first_call(*args: Any, **attributes: Any) -> Any:
+    """The code of a caller until its first call, which puts the compiled one in its place; the names are its globals."""
+    specialise()  # type: ignore[name-defined]  # noqa: F821
+    return caller(*args, **attributes)  # type: ignore[name-defined]  # noqa: F821
+
+
+def _caller(this: Op, lean: Op | None, unless: str) -> Any:
+    scope: dict[str, Any] = {
+        "forward": this.forward, "this": this, "lean": lean, "Node": Node, "record_parts": _record_parts,
+    }  # fmt: skip
+    call: Any = types.FunctionType(_first_call.__code__, scope, this.name)
+
+    def specialise() -> None:
+        compiled = _compiled(this, lean, unless, scope)
+        call.__defaults__, call.__kwdefaults__ = compiled.__defaults__, compiled.__kwdefaults__
+        call.__code__ = compiled.__code__
+
+    scope["specialise"], scope["caller"] = specialise, call
+    return call
+
+
+def _compiled(this: Op, lean: Op | None, unless: str, scope: dict[str, Any]) -> Any:
+    import inspect  # a fifth of an import's time, where nothing else has loaded it
+
     signature = inspect.signature(this.forward)
     bare = [p.replace(annotation=inspect.Parameter.empty) for p in signature.parameters.values()]
     signature = signature.replace(parameters=bare, return_annotation=inspect.Signature.empty)
@@ -141,16 +168,9 @@ def _caller(this: Op, lean: Op | None, unless: str) -> Callable[..., Any]:
         attributes=", ".join(f"'{name}': {name}" for name in keywords),
         this="this" if lean is None else f"this if {unless} else lean",
     )  # fmt: skip
-    scope: dict[str, Any] = {
-        "forward": this.forward,
-        "this": this,
-        "lean": lean,
-        "Node": Node,
-        "record_parts": _record_parts,
-    }
-    exec(compile(source, f"<op {this.name}>", "exec"), scope)
-    call: Callable[..., Any] = scope[this.name]
-    return call
+    made: dict[str, Any] = {}
+    exec(compile(source, f"<op {this.name}>", "exec"), scope, made)
+    return made[this.name]
 
 
 def _record_parts(this: Op, args: tuple[Any, ...], attributes: dict[str, Any], parts: tuple[Any, ...]) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from .. import _core, ops
@@ -13,13 +12,13 @@ from .. import _core, ops
 SPREAD = 1.3
 
 
-@dataclass
 class Solution:
     """What a run gave: iterates and the values φ(x) = ½ xᵀAx - bᵀx at them, and how many iterations there were."""
 
-    iterates: list[Any]
-    values: list[float]
-    iterations: int
+    def __init__(self, iterates: list[Any], values: list[float], iterations: int) -> None:
+        self.iterates = iterates
+        self.values = values
+        self.iterations = iterations
 
 
 def dot(a: Any, b: Any) -> float:
