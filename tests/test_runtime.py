@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -122,3 +124,20 @@ def test_ctrl_c_ends_a_loop(line: str) -> None:
             child.kill()
         assert "KeyboardInterrupt" in child.stderr.read()
     assert took < 5
+
+
+def test_layers_and_optimizers_are_loaded_on_first_use() -> None:
+    # An import is to stay short, and says what it will load in two places: to the type checker, and at run time.
+    check(
+        "import sys; import ferrograd as fg\n"
+        "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('ferrograd.')}\n"
+        "assert not loaded & {'nn', 'optim', 'data', 'func', 'models', 'analysis', 'utils', 'testing'}, loaded\n"
+        "assert all(getattr(fg, name) is getattr(fg, name) for name in fg._LATER)\n"
+        "assert set(fg._LATER) <= set(dir(fg))"
+    )
+    tree = ast.parse(Path(fg.__file__).read_text())
+    (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
+    names = [alias.name for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names]
+    assert sorted(names) == sorted(fg._LATER)
+    with pytest.raises(AttributeError, match="module 'ferrograd' has no attribute 'nope'"):
+        fg.nope  # noqa: B018

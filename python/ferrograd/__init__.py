@@ -30,7 +30,7 @@ from .random import (
 )  # fmt: skip
 from .serialization import load, load_metadata, save
 
-import importlib
+from importlib import import_module as _import_module
 from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
@@ -76,7 +76,7 @@ _LATER |= dict.fromkeys(
 def __getattr__(name: str) -> Any:
     if name not in _LATER:
         raise AttributeError(f"module 'ferrograd' has no attribute {name!r}")
-    module = importlib.import_module(f".{_LATER[name]}", __name__)
+    module = _import_module(f".{_LATER[name]}", __name__)
     value = module if name == _LATER[name] else getattr(module, name)
     globals()[name] = value
     return value

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import builtins
+import builtins as _builtins
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
@@ -95,7 +95,7 @@ def var(
     correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """Σ (x − mean)² / max(0, n − correction) over `dim`; the correction is 1 by default, and NumPy's `ddof`."""
-    if isinstance(dim, builtins.bool):
+    if isinstance(dim, _builtins.bool):
         dim, unbiased = None, dim
     dims = _dims("var", dim, axis)
     correction = _correction(unbiased, correction, ddof)
@@ -108,7 +108,7 @@ def std(
     correction: float | None = None, axis: Any = None, keepdims: bool = False, ddof: float | None = None,
 ) -> Tensor:  # fmt: skip
     """The square root of `var`."""
-    if isinstance(dim, builtins.bool):
+    if isinstance(dim, _builtins.bool):
         dim, unbiased = None, dim
     dims = _dims("std", dim, axis)
     correction = _correction(unbiased, correction, ddof)
@@ -199,7 +199,7 @@ def all(
 def _is_float(x: Any) -> bool:
     if isinstance(x, _core.TensorBase):
         return "float" in x._dtype
-    return getattr(getattr(x, "dtype", None), "kind", "f") == "f" and not isinstance(x, (builtins.int, builtins.bool))
+    return getattr(getattr(x, "dtype", None), "kind", "f") == "f" and not isinstance(x, (_builtins.int, _builtins.bool))
 
 
 @method()

@@ -10,7 +10,6 @@ from ...autograd import no_grad
 from ...functions.arithmetic import into
 from ...functions.shape import normalize_dim
 from .._check import check_dtypes, dtype_of
-from ._norm import vector_norm
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
@@ -32,7 +31,7 @@ def normalize(
     """x / max(‖x‖ₚ, eps), the norm along `dim`."""
     ndim = len(input.shape)
     dims = tuple(normalize_dim("normalize", d, ndim) for d in (dim if isinstance(dim, (tuple, list)) else (dim,)))
-    norm = ops.clip(vector_norm(input, p, dims, True), float(eps), None)
+    norm = ops.clip(ops.vector_norm(input, ord=float(p), dim=dims, keepdim=True), float(eps), None)
     return ops.div(input, norm) if out is None else into(out, "div", input, norm)  # type: ignore[no-any-return]
 
 

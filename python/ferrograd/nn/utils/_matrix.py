@@ -8,18 +8,17 @@ from typing import Any
 from ... import _core, ops
 from ...autograd import no_grad
 from .. import functional as F
-from ..functional._norm import vector_norm
 
 
 def norm_except(v: Any, dim: int | None) -> Any:
     """The 2-norms of the slices of v at each index of `dim`, in a shape that broadcasts; None or -1: of all of v."""
     ndim = len(v.shape)
     if dim is None or dim == -1:
-        return vector_norm(v, 2, tuple(range(ndim)), False)
+        return ops.vector_norm(v, ord=2.0, dim=tuple(range(ndim)), keepdim=False)
     if not -ndim <= dim < ndim:
         raise IndexError(f"weight_norm: dim: expected a dimension from {-ndim} to {ndim - 1}, got {dim}")
     others = tuple(k for k in range(ndim) if k != dim % ndim)
-    return vector_norm(v, 2, others, True)
+    return ops.vector_norm(v, ord=2.0, dim=others, keepdim=True)
 
 
 def weight_normed(g: Any, v: Any, dim: int | None) -> Any:
