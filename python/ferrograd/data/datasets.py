@@ -1,8 +1,9 @@
-"""Handwritten digits: scikit-learn's bundled 1,797 and MNIST's files."""
+"""Handwritten digits (scikit-learn's bundled 1,797 and MNIST's files) and the tiny Shakespeare text."""
 
 from __future__ import annotations
 
 import gzip
+import hashlib
 import struct
 import zlib
 from dataclasses import dataclass
@@ -11,9 +12,28 @@ from typing import Any
 
 import numpy as np
 
+from ._files import DataError, Source, locate
+from .corpus import Text
 
-class DataError(Exception):
-    """A data file that is missing or damaged; the message names it and what was expected."""
+_MNIST = "https://ossci-datasets.s3.amazonaws.com/mnist/"
+#: The training files first: test files alone are a data set too, which an interrupted download must not look like.
+MNIST_FILES = tuple(
+    Source(name, _MNIST + name, sha256)
+    for name, sha256 in (
+        ("train-images-idx3-ubyte.gz", "440fcabf73cc546fa21475e81ea370265605f56be210a4024d2ca8f203523609"),
+        ("train-labels-idx1-ubyte.gz", "3552534a0a558bbed6aed32b30c495cca23d567ec52cac8be1a0730e8010255c"),
+        ("t10k-labels-idx1-ubyte.gz", "f7ae60f92e00ec6debd23a6088c31dbd2371eca3ffa0defaefb259924204aec6"),
+        ("t10k-images-idx3-ubyte.gz", "8d422c7b0a1c1c79245a5bcf07fe86e33eeafee792b84584aec276f5a2dbc4e6"),
+    )
+)
+SHAKESPEARE = Source(
+    "tinyshakespeare.txt",
+    "https://raw.githubusercontent.com/karpathy/char-rnn/6f9487a6fe5b420b7ca9afb0d7c078e37c1d1b4e/"
+    "data/tinyshakespeare/input.txt",
+    "86c4e6aa9db7c042ec79f339dcb96d42b0075e16b8fc2e86bf0ca57e2dc565ed",
+)
+#: How the file of that name begins if it is that text.
+_FIRST_LINE = b"First Citizen:"
 
 
 @dataclass(frozen=True)
@@ -28,8 +48,12 @@ class Split:
 
 def _stratified(labels: Any, count: int) -> tuple[Any, Any]:
     """Indices of the other samples and of `count` samples with every class in proportion; the same every time."""
-    from sklearn.model_selection import train_test_split
-
+    try:
+        from sklearn.model_selection import train_test_split
+    except ImportError:
+        raise DataError(
+            "the parts are drawn by scikit-learn, which is not installed: pip install 'ferrograd[sklearn]'"
+        ) from None
     others, chosen = train_test_split(np.arange(len(labels)), test_size=count, stratify=labels, random_state=0)
     return others, chosen
 
@@ -111,28 +135,77 @@ def _read_pair(root: Path, part: str) -> tuple[Any, Any]:
     return (images.astype(np.float32) / 255)[:, None], labels.astype(np.int64)
 
 
-def mnist(root: str | Path) -> Split:
+def mnist(root: str | Path | None = None, download: bool = False) -> Split:
     """MNIST from its IDX files (plain or gzipped) in a folder.
 
     With the 60,000 training images there, these are trained on (a tenth held out to develop) and the 10,000 test images
     tested. With the test files alone, their first 8,000 images are trained on (a tenth held out) and the last 2,000 tested.
 
+    Args:
+        root: the folder; default: `$FERROGRAD_DATA`, then the cache (`$XDG_CACHE_HOME/ferrograd`, `~/.cache/ferrograd`).
+        download: whether the four files (11.6 MB) are fetched, their SHA-256 checked, where no searched folder has the
+            test images; into `root`, else into the cache.
+
     Raises:
-        DataError: a file is missing or damaged.
+        DataError: a file is missing or damaged, or cannot be fetched.
     """
-    root = Path(root)
-    if not root.is_dir():
+    given = None if root is None else Path(root)
+    if given is not None and not download and not given.is_dir():
         raise DataError(
-            f"{root}: expected a folder with MNIST's files t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz"
+            f"{given}: expected a folder with MNIST's files t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz"
         )
-    images, labels = _read_pair(root, "t10k")
-    if _find(root, "train-images-idx3-ubyte").exists():
+    folder = given
+    if folder is None or download:
+        stems = ("t10k-images-idx3-ubyte", "t10k-images-idx3-ubyte.gz")
+        folder = locate("mnist", stems, MNIST_FILES, given, download)
+    images, labels = _read_pair(folder, "t10k")
+    if _find(folder, "train-images-idx3-ubyte").exists():
         test = (images, labels)
-        images, labels = _read_pair(root, "train")
+        images, labels = _read_pair(folder, "train")
     else:
         if len(images) < 2001:
-            raise DataError(f"{root}: expected at least 2,001 images in the t10k files, got {len(images)}")
+            raise DataError(f"{folder}: expected at least 2,001 images in the t10k files, got {len(images)}")
         test = (images[-2000:], labels[-2000:])
         images, labels = images[:-2000], labels[:-2000]
     train, dev = _stratified(labels, len(labels) // 10)
     return Split("MNIST", (images[train], labels[train]), (images[dev], labels[dev]), test)
+
+
+def text(root: str | Path | None = None, download: bool = False) -> Text:
+    """Tiny Shakespeare: 1,115,394 characters of his plays, 65 different ones (`tinyshakespeare.txt`).
+
+    Source: A. Karpathy, The Unreasonable Effectiveness of Recurrent Neural Networks, 2015.
+
+    Args:
+        root: the folder with the file, or a UTF-8 text file of one's own; default: `$FERROGRAD_DATA`, then the cache
+            (`$XDG_CACHE_HOME/ferrograd`, `~/.cache/ferrograd`).
+        download: whether the file (1.1 MB) is fetched, its SHA-256 checked, where no searched folder has it; into `root`,
+            else into the cache.
+
+    Raises:
+        DataError: the file is missing, damaged, empty or no UTF-8 text, or cannot be fetched.
+    """
+    given = None if root is None else Path(root)
+    if given is not None and given.is_file():
+        return _read_text(given)
+    return _read_text(locate("text", (SHAKESPEARE.name,), (SHAKESPEARE,), given, download) / SHAKESPEARE.name)
+
+
+def _read_text(path: Path) -> Text:
+    try:
+        raw = path.read_bytes()
+    except OSError as why:
+        raise DataError(f"{path}: expected a text in UTF-8: {why.strerror}") from None
+    shakespeare = path.name == SHAKESPEARE.name and raw.startswith(_FIRST_LINE)
+    if shakespeare and (found := hashlib.sha256(raw).hexdigest()) != SHAKESPEARE.sha256:
+        raise DataError(
+            f"{path}: expected the tiny Shakespeare text of 1,115,394 bytes with the SHA-256 {SHAKESPEARE.sha256}, got "
+            f"{len(raw):,} bytes with {found}: the file is damaged"
+        )
+    try:
+        content = raw.decode()
+    except UnicodeDecodeError as why:
+        raise DataError(f"{path}: expected a text in UTF-8: byte {why.start} is {raw[why.start]:#04x}") from None
+    if len(content) < 10:
+        raise DataError(f"{path}: expected a text of at least 10 characters, got {len(content)}")
+    return Text("tiny Shakespeare" if shakespeare else path.stem, content)
