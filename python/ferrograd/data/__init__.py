@@ -5,7 +5,7 @@ from .corpus import Text
 from .dataset import (
     ChainDataset, ConcatDataset, Dataset, IterableDataset, StackDataset, Subset, TensorDataset, random_split,
 )  # fmt: skip
-from . import datasets, synthetic
+from . import datasets, synthetic, transforms
 from .datasets import DataError, Split, digits, mnist, text
 from .loader import DataLoader, WorkerInfo, get_worker_info
 from .sampler import (
@@ -16,5 +16,5 @@ __all__ = [
     "BatchSampler", "ChainDataset", "ConcatDataset", "DataError", "DataLoader", "Dataset", "IterableDataset",
     "RandomSampler", "Sampler", "SequentialSampler", "Split", "StackDataset", "Subset", "SubsetRandomSampler",
     "TensorDataset", "Text", "WeightedRandomSampler", "WorkerInfo", "datasets", "default_collate", "default_convert",
-    "digits", "get_worker_info", "mnist", "random_split", "synthetic", "text",
+    "digits", "get_worker_info", "mnist", "random_split", "synthetic", "text", "transforms",
 ]  # fmt: skip

@@ -12,7 +12,7 @@ from typing import Any
 
 from .. import _core
 from ..grad_mode import set_grad_enabled
-from ..random import Generator, default_generator
+from ..random import Generator, default_generator, randint
 from .collate import default_collate, default_convert
 from .dataset import IterableDataset
 from .sampler import BatchSampler, RandomSampler, SequentialSampler
@@ -70,6 +70,8 @@ class DataLoader:
         prefetch_factor: batches ahead for each worker; default 2.
         persistent_workers: whether the threads outlive an iteration.
         in_order: whether batches come in the sampler's order, or as they are ready.
+        transform: changes each batch, as a transform of `ferrograd.data.transforms`: called with the batch's parts and
+            a generator of that batch's own, seeded from `generator`; the same with and without workers. Not in PyTorch.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class DataLoader:
         persistent_workers: bool = False,
         pin_memory_device: str = "",
         in_order: bool = True,
+        transform: Callable[..., Any] | None = None,
     ) -> None:
         if num_workers < 0:
             raise ValueError(f"DataLoader: num_workers: expected a number of at least 0, got {num_workers}")
@@ -137,6 +140,7 @@ class DataLoader:
         self.generator = generator
         self.persistent_workers = persistent_workers
         self.in_order = in_order
+        self.transform = transform
         if sampler is None and not self._iterable:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         self.sampler: Any = sampler
@@ -161,24 +165,45 @@ class DataLoader:
         return self._prefetched()
 
     def _batches(self) -> Iterator[Any]:
-        return self._stream() if self._iterable else map(self._fetch, self._index_sampler)
+        seed = self._drawn_seed()
+        if self._iterable:
+            return self._stream(seed)
+        return map(self._fetch, self._index_sampler, itertools.repeat(seed), itertools.count())
+
+    def _drawn_seed(self) -> int:
+        """What this iteration's transforms are seeded with."""
+        return 0 if self.transform is None else int(randint(0, 2**62, (1,), generator=self.generator).item())
 
     @property
     def _index_sampler(self) -> Any:
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
-    def _stream(self) -> Iterator[Any]:
+    def _stream(self, seed: int) -> Iterator[Any]:
         """The batches of an IterableDataset."""
         samples = iter(self.dataset)
         if self.batch_size is None:
-            yield from map(self.collate_fn, samples)
+            for number, sample in enumerate(samples):
+                yield self._transformed(self.collate_fn(sample), seed, number)
             return
+        number = 0
         while batch := list(itertools.islice(samples, self.batch_size)):
             if len(batch) == self.batch_size or not self.drop_last:
-                yield self.collate_fn(batch)
+                yield self._transformed(self.collate_fn(batch), seed, number)
+                number += 1
 
-    def _fetch(self, index: Any) -> Any:
+    def _transformed(self, batch: Any, seed: int, number: int) -> Any:
+        """Batch `number` of an iteration, changed by random numbers that are its own."""
+        if self.transform is None:
+            return batch
+        parts = batch if isinstance(batch, (list, tuple)) else (batch,)
+        result = self.transform(*parts, generator=Generator().manual_seed(seed + number))
+        return list(result) if isinstance(result, tuple) else result
+
+    def _fetch(self, index: Any, seed: int, number: int) -> Any:
         """The batch of a list of indices, or the sample of one."""
+        return self._transformed(self._collated(index), seed, number)
+
+    def _collated(self, index: Any) -> Any:
         if self.batch_sampler is None:
             return self.collate_fn(self._item(index))
         index = list(index)
@@ -256,7 +281,9 @@ class _Prefetched:
         self._loader = loader
         self._workers = threads
         self._pending: collections.deque[futures.Future[Any]] = collections.deque()
-        self._stream = loader._stream() if loader._iterable else None
+        self._seed = loader._drawn_seed()
+        self._numbers = itertools.count()
+        self._stream = loader._stream(self._seed) if loader._iterable else None
         self._indices = None if loader._iterable else iter(loader._index_sampler)
         for _ in range(loader.num_workers * (loader.prefetch_factor or 1)):
             self._ask()
@@ -273,7 +300,7 @@ class _Prefetched:
             if index is _END:
                 self._indices = None
             else:
-                self._pending.append(self._workers.submit(self._loader._fetch, index))
+                self._pending.append(self._workers.submit(self._loader._fetch, index, self._seed, next(self._numbers)))
 
     def __next__(self) -> Any:
         if not self._pending:
