@@ -7,7 +7,7 @@ SHELL := /bin/bash
 
 # Which Python the environments are made with.
 PYTHON ?= python3
-# Arguments of `ferrograd demo`.
+# Arguments of `ferrograd demo`, or of `examples/run.py`.
 ARGS ?=
 # Arguments of pytest, as `make test-python PYTEST_ARGS='-k conv'`.
 PYTEST_ARGS ?=
@@ -18,7 +18,7 @@ PEERS ?=
 # Python files that are linted; a folder may be missing in an unpacked sdist.
 PYTHON_FOLDERS := $(wildcard python tests benches examples tools)
 
-VENVS := .venv .venv-build .venv-demo .venv-bench
+VENVS := .venv .venv-build .venv-demo .venv-examples .venv-bench
 MANIFESTS := Cargo.toml Cargo.lock pyproject.toml
 # Folders too, so that a removed file counts as a change.
 RUST := $(MANIFESTS) $(shell find rust -type d -o -name '*.rs' -o -name '*.toml')
@@ -30,7 +30,7 @@ TESTED := -p ferrograd-array -p ferrograd-cpu -p ferrograd-binding --features fe
 NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 CARGO_DENY := $(shell cargo deny --version >/dev/null 2>&1 && echo yes)
 
-.PHONY: help demo test lint fmt bench build test-rust test-python smoke test-long asan wheel sdist clean cargo
+.PHONY: help demo examples test lint fmt bench build test-rust test-python smoke test-long asan wheel sdist clean cargo
 
 help: ## Print this list
 	@grep -hE '^[a-z-]+:.*## ' $(firstword $(MAKEFILE_LIST)) | sed -E 's/^([a-z-]+):.*## /\1\t/' \
@@ -38,6 +38,9 @@ help: ## Print this list
 
 demo: .venv-demo/.installed ## Train a CNN on handwritten digits with the release wheel; ARGS='--seed 1 --plain'
 	.venv-demo/bin/ferrograd demo $(ARGS)
+
+examples: .venv-examples/.installed ## Run every example in full (an hour), print one table; FERROGRAD_DATA=folder, ARGS='--only 8 18'
+	.venv-examples/bin/python examples/run.py $(ARGS)
 
 test: test-rust test-python ## Run the cargo tests, the doc tests and pytest
 
@@ -83,9 +86,8 @@ endif
 test-python: .venv/.core dist/.wheel ## Run pytest
 	.venv/bin/pytest -n $(JOBS) --dist worksteal --benchmark-disable $(PYTEST_ARGS)
 
-smoke: .venv-demo/.installed ## Run the demo to its end, then every example
+smoke: .venv-demo/.installed ## Run the demo to its end
 	.venv-demo/bin/ferrograd demo --plain
-	@set -e; for script in $(wildcard examples/*.py); do echo "$$script"; .venv-demo/bin/python $$script; done
 
 test-long: .venv/.core dist/.wheel ## Run what is too long for CI: all 2^32 floats, many geometries, the sdist
 ifdef NEXTEST
@@ -142,7 +144,7 @@ dist/.wheel: .venv-build/.maturin $(RUST) $(PACKAGE) | cargo
 	@touch $@
 
 # pip leaves an installed wheel of the same version in place, whatever the new one holds.
-.venv-demo/.installed .venv-bench/.installed: $$(@D)/.made dist/.wheel
+.venv-demo/.installed .venv-examples/.installed .venv-bench/.installed: $$(@D)/.made dist/.wheel
 	$(@D)/bin/pip uninstall -qq --yes ferrograd
 	$(@D)/bin/pip install --quiet "$$(echo dist/*.whl)[$(patsubst .venv-%,%,$(@D))]"
 	@touch $@

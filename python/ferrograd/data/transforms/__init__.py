@@ -1,4 +1,4 @@
-"""Data augmentation (lecture: "Data Augmentation"): batches of images, each image changed in its own random way.
+"""Data augmentation (lecture: "Dropout, data augmentation"): batches of images, each image changed in its own random way.
 
 The names and arguments are torchvision's; where torchvision changes a whole batch in one way, each image here gets its
 own. A transform takes a batch (N, C, H, W) or one image (C, H, W), an array or a tensor, and returns the same kind, never
