@@ -130,3 +130,11 @@ def race(
 def parameters(model: Any) -> int:
     """The number of a model's parameters."""
     return sum(p.numel() for p in model.parameters())
+
+
+def difference(ours: Any, reference: Any) -> float:
+    """The largest difference of a tensor from a float64 computation, relative to the largest number of the latter."""
+    ours, reference = np.asarray(ours.detach(), np.float64), np.asarray(reference, np.float64)
+    if ours.shape != reference.shape:
+        raise ValueError(f"difference: ours: expected shape {reference.shape}, got {ours.shape}")
+    return float(np.abs(ours - reference).max() / np.abs(reference).max())
