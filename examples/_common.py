@@ -49,6 +49,14 @@ def mnist() -> Any:
         no_data(why)
 
 
+def text() -> Any:
+    """The tiny Shakespeare text from `$FERROGRAD_DATA` (`fg.data.datasets.text`); without it the example ends."""
+    try:
+        return fg.data.datasets.text()
+    except fg.data.DataError as why:
+        no_data(why)
+
+
 def canvas(rows: int = 1, columns: int = 1, size: tuple[float, float] = (6.4, 4.0), **keywords: Any) -> tuple[Any, Any]:
     """A figure and its axes; larger text than usual, so that the picture is read at thumbnail size too."""
     figure = Figure(figsize=size, dpi=80, layout="constrained")
