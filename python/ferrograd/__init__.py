@@ -35,7 +35,7 @@ from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, func, models, nn, optim, testing, utils
+    from . import data, func, models, nn, optim, testing, train, utils
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
     from .nn.functional import (
@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 #: What is loaded on first use, so that an import stays short: a module, or a name and the module that has it.
 _LATER = {
     "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "receptive_field": "analysis",
-    "summary": "analysis", "testing": "testing", "utils": "utils", "vmap": "func",
+    "summary": "analysis", "testing": "testing", "train": "train", "utils": "utils", "vmap": "func",
 }  # fmt: skip
 _LATER |= dict.fromkeys(
     (
