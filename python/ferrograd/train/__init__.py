@@ -1,8 +1,13 @@
 """Training: the loop, the three learning curves, checkpoints that a killed run goes on from, and what curves tell."""
 
 from .callbacks import Callback, EarlyStopping
+from .checkpoint import Checkpoint
 from .history import History
+from .loggers import CSVLogger, TensorBoard
 from .metrics import Accuracy, Error, Mean, Metric
 from .trainer import Trainer
 
-__all__ = ["Accuracy", "Callback", "EarlyStopping", "Error", "History", "Mean", "Metric", "Trainer"]
+__all__ = [
+    "Accuracy", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "Error", "History", "Mean", "Metric",
+    "TensorBoard", "Trainer",
+]  # fmt: skip

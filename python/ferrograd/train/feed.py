@@ -31,7 +31,7 @@ class Feed:
         self._clone: Any = copy.copy(self.loader) if self._indexed else None
         #: An iterator is used up by one epoch, so it is not looked at before.
         self.once = isinstance(self.loader, Iterator)
-        if len(self) == 0:
+        if self.steps == 0:
             raise ValueError(self._empty())
 
     @staticmethod
@@ -39,12 +39,13 @@ class Feed:
         order = loader._index_sampler
         return type(loader).__iter__ is DataLoader.__iter__ and not loader._iterable and hasattr(order, "__len__")
 
-    def __len__(self) -> int:
-        """How many batches an epoch has; -1 where that is not known."""
+    @property
+    def steps(self) -> int | None:
+        """How many batches an epoch has, where that is known."""
         try:
             return len(self.loader)
         except TypeError:
-            return -1
+            return None
 
     @property
     def samples(self) -> int | None:

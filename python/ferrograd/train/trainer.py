@@ -129,12 +129,13 @@ class Trainer:
         self.epoch, self.step = 0, 0
         #: The batch within the epoch that is done.
         self.batch = 0
-        #: The newest checkpoint that is whole, and the epoch it is of.
+        #: The newest whole checkpoint.
         self.last_good: str | None = None
-        self._first = 0
+        self._first, self._last = 0, 0
         self._sums = _Sums()
         self._streams = Streams()
         self._begun: Mapping[str, Any] | None = None
+        self._norms: dict[str, float] = {}
 
     # -- the loop ------------------------------------------------------------------------------------------------------
 
@@ -171,9 +172,9 @@ class Trainer:
         feed = Feed("fit: train", train, batch_size, shuffle=True)
         measured = self._feeds(feed, dev, train_error, batch_size)
         self._begin(feed, measured, resume)
-        last = self._first + epochs
-        while self.epoch < last and self.history.stopped is None:
-            with self._progress(last, feed) as progress, self._located(feed):
+        self._last = self._first + epochs
+        while not self.finished:
+            with self._progress(feed) as progress, self._located(feed):
                 for *inputs, target in self._mini_batches(feed):
                     started = time.perf_counter()
                     loss = self.loss(self.model(*inputs), target)  # Forward pass: x → y, and the error Q.
@@ -193,6 +194,11 @@ class Trainer:
     def stop(self, reason: str) -> None:
         """Makes the epoch that is under way the last of this call of `fit`."""
         self.history.stopped = reason
+
+    @property
+    def finished(self) -> bool:
+        """Whether the epoch that has ended is the last of this call of `fit`."""
+        return self.epoch >= self._last or self.history.stopped is not None
 
     def _feeds(self, train: Feed, dev: Any, train_error: Any, batch_size: int) -> dict[str, Feed]:
         """The data that is measured after each epoch, by the prefix of its figures."""
@@ -284,19 +290,21 @@ class Trainer:
     def _end_epoch(self, measured: dict[str, Feed]) -> None:
         sums, started = self._sums, time.perf_counter()
         record: dict[str, float] = {"epoch": self.epoch + 1, "objective": sums.objective / sums.samples}
-        layers = {
-            name: get_total_norm([p.grad]).item() for name, p in self.model.named_parameters() if p.grad is not None
-        }
         for name, feed in measured.items():
             for figure, value in self._measure(feed).items():
                 if name != "train" or figure != "objective":
                     record[f"{name} {figure}"] = value
         record |= {"lr": self.history.last_step["lr"], "gradient norm": sums.norm / sums.batches}
         record["seconds"] = sums.seconds + time.perf_counter() - started
-        self.history.note_epoch(record, layers)
+        self.history.note_epoch(record, self._layer_norms())
         self.epoch, self.batch, self._begun, self._sums = self.epoch + 1, 0, None, _Sums()
         if self.scheduler is not None and self.schedule_every == "epoch":
             self._schedule(self.monitored()[1])
+
+    def _layer_norms(self) -> dict[str, float]:
+        """The norm of each parameter's gradient at the last step, of the killed run if none was made since."""
+        named = [(name, p.grad) for name, p in self.model.named_parameters() if p.grad is not None]
+        return {name: get_total_norm([g]).item() for name, g in named} or self._norms
 
     def _schedule(self, figure: float) -> None:
         if isinstance(self.scheduler, ReduceLROnPlateau):
@@ -308,9 +316,9 @@ class Trainer:
         for callback in self.callbacks:
             getattr(callback, event)(self)
 
-    def _progress(self, last: int, feed: Feed) -> Progress:
-        title = f"epoch {self.epoch + 1:>{len(str(last))}}/{last}"
-        return Progress(title, len(feed) if len(feed) >= 0 else None, self._kind or kind_of_place())
+    def _progress(self, feed: Feed) -> Progress:
+        title = f"epoch {self.epoch + 1:>{len(str(self._last))}}/{self._last}"
+        return Progress(title, feed.steps, self._kind or kind_of_place())
 
     @contextlib.contextmanager
     def _located(self, feed: Feed) -> Iterator[None]:
@@ -318,7 +326,7 @@ class Trainer:
         try:
             yield
         except Exception as error:
-            total = f" of {len(feed)}" if len(feed) >= 0 else ""
+            total = "" if feed.steps is None else f" of {feed.steps}"
             kept = f"; last good checkpoint: {self.last_good}" if self.last_good else ""
             note(error, f"in epoch {self.epoch + 1}, batch {self.batch + 1}{total} (step {self.step + 1}){kept}")
             raise
@@ -398,6 +406,7 @@ class Trainer:
             "history": self.history.state_dict(),
             "position": {"first": self._first, "epoch": self.epoch, "step": self.step, "batch": self.batch},
             "sums": asdict(self._sums),
+            "norms": self._layer_norms(),
             "begun": self._begun,
             "random": self._streams.get(),
         }
@@ -418,7 +427,8 @@ class Trainer:
         self.history.load_state_dict(state["history"])
         place = state["position"]
         self._first, self.epoch, self.step, self.batch = (place[k] for k in ("first", "epoch", "step", "batch"))
-        self._sums, self._begun = _Sums(**state["sums"]), state["begun"]
+        self._sums, self._begun, self._norms = _Sums(**state["sums"]), state["begun"], state["norms"]
+        self.optimizer.zero_grad()
         self._streams.set(state["random"])
 
     def save(self, path: str | os.PathLike[str]) -> None:
