@@ -1,4 +1,4 @@
-"""A training run that is killed, by itself, at a moment it is told: `python -m tests.train.run_to_kill FOLDER [KIND N]`.
+"""A training run that is killed, by itself, at a moment it is told: `python -m train.run_to_kill FOLDER [KIND N]`.
 
 KIND N is 'step N' (after the N-th step of this process), 'half N' (the N-th file is half written), 'rename N' (it is
 written, but not under its name), 'renamed N' (it is there, nothing after it), 'end 1' (before the run's end is told).

@@ -218,8 +218,8 @@ def test_every_schedule_goes_on(name: str, each: str, tmp_path: Path) -> None:
 def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The script of `run_to_kill`, in a process of its own."""
     return subprocess.run(
-        [sys.executable, "-m", "tests.train.run_to_kill", str(folder), *arguments],
-        capture_output=True, text=True, timeout=100, check=False, cwd=Path(__file__).parents[2], env=dict(os.environ),
+        [sys.executable, "-m", "train.run_to_kill", str(folder), *arguments],
+        capture_output=True, text=True, timeout=100, check=False, cwd=Path(__file__).parents[1],
     )  # fmt: skip
 
 

@@ -4,10 +4,11 @@ from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
 from .history import History
 from .loggers import CSVLogger, TensorBoard
+from .lr_find import LRFound
 from .metrics import Accuracy, Error, Mean, Metric
 from .trainer import Trainer
 
 __all__ = [
-    "Accuracy", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "Error", "History", "Mean", "Metric",
-    "TensorBoard", "Trainer",
+    "Accuracy", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "Error", "History", "LRFound", "Mean",
+    "Metric", "TensorBoard", "Trainer",
 ]  # fmt: skip

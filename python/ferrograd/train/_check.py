@@ -9,6 +9,7 @@ import numpy as np
 from .. import _core, nn
 from ..analysis._undisturbed import tensors, undisturbed
 from ..autograd import no_grad
+from ..data import TensorDataset
 from .feed import Feed
 
 
@@ -30,10 +31,30 @@ def check_batch(feed: Feed, batch: Any, model: nn.Module, loss: Any) -> None:
     shapes = ", ".join(str(tuple(np.shape(part))) for part in batch)
     with undisturbed(model), no_grad():
         try:
-            check_loss(loss(model(*inputs), target))
+            output = model(*inputs)
+            _check_labels(feed, output, loss)
+            check_loss(loss(output, target))
         except Exception as error:
             note(error, f"{feed.name}: the first batch, of shapes {shapes}, does not fit; nothing was trained")
             raise
+
+
+def _check_labels(feed: Feed, output: Any, loss: Any) -> None:
+    """All labels of data that lies in memory; others are seen when their batch comes."""
+    dataset = getattr(feed.loader, "dataset", None)
+    if not isinstance(loss, (nn.CrossEntropyLoss, nn.NLLLoss)) or type(dataset) is not TensorDataset:
+        return
+    labels = dataset.tensors[-1]
+    if labels.is_floating_point():
+        return
+    values, classes = labels._readable(), output.shape[1 if output.ndim > 1 else 0]
+    wrong = np.argwhere(((values < 0) | (values >= classes)) & (values != loss.ignore_index))
+    if len(wrong):
+        at = tuple(wrong[0].tolist())
+        raise IndexError(
+            f"{feed.name}: sample {at[0]}: expected classes from 0 to {classes - 1}, as the model has {classes} outputs, got "
+            f"class {values[at]}; {len(wrong)} such label{'s' * (len(wrong) > 1)}"
+        )
 
 
 def check_loss(value: Any) -> None:
@@ -53,7 +74,7 @@ def check_norm(what: str, value: float, model: nn.Module, inputs: list[Any]) -> 
         FloatingPointError: always.
     """
     where = _first_bad(model, inputs)
-    raise FloatingPointError(f"fit: {what}: expected a finite number, got {value}{where}; the weights are those before")
+    raise FloatingPointError(f"fit: {what}: expected a finite number, got {value}{where}; the step changed no weight")
 
 
 def _first_bad(model: nn.Module, inputs: list[Any]) -> str:

@@ -11,6 +11,7 @@ from . import metrics
 
 if TYPE_CHECKING:
     from .history import History
+    from .lr_find import LRFound
 
 
 def canvas(size: tuple[float, float]) -> Any:
@@ -61,6 +62,26 @@ def curves(history: History, path: str | os.PathLike[str] | None, title: str | N
         ax.legend()
     if title:
         figure.suptitle(title)
+    if path is not None:
+        figure.savefig(path, dpi=100)
+    return figure
+
+
+def rates(found: LRFound, path: str | os.PathLike[str] | None) -> Any:
+    """The loss over the learning rate."""
+    figure = canvas((7, 4))
+    axes = figure.subplots()
+    axes.plot(found.lrs, found.losses, color="#bbbbbb", linewidth=1, label="a step")
+    axes.plot(found.lrs, found.smoothed, color="#1f77b4", linewidth=2, label="smoothed")
+    axes.axvline(found.suggestion, color="#d62728", linestyle="--", label=f"suggestion: {found.suggestion:.2g}")
+    axes.set_xscale("log")
+    low, first = float(np.min(found.smoothed)), float(found.smoothed[0])
+    margin = max(first - low, 0.1 * abs(first))
+    axes.set_ylim(low - 0.3 * margin, first + margin)
+    axes.set_xlabel("learning rate")
+    axes.set_ylabel("objective")
+    axes.grid(alpha=0.3)
+    axes.legend()
     if path is not None:
         figure.savefig(path, dpi=100)
     return figure

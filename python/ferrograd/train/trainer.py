@@ -23,9 +23,12 @@ from ..serialization import load, save
 from . import callbacks as _callbacks
 from . import metrics as _metrics
 from ._check import check_batch, check_loss, check_norm, note
+from ._modes import evaluating
 from ._random import Streams
 from .feed import Feed
 from .history import History
+from .lr_find import LRFound, lr_find
+from .overfit import overfit_batch
 from .progress import KINDS, Progress, kind_of_place
 
 
@@ -164,7 +167,7 @@ class Trainer:
         Raises:
             ValueError: there is no batch, or one is no pair.
             ShapeError, DTypeError, IndexError: data and model, or data and loss, do not fit; the message names the layer.
-            FloatingPointError: the loss or its gradient is not a finite number; the weights are those before the step.
+            FloatingPointError: the loss or its gradient is not a finite number; the step has changed no weight.
             OSError: a checkpoint cannot be written; the last good one is kept.
         """
         if not isinstance(epochs, (int, np.integer)) or epochs < 1:
@@ -364,7 +367,7 @@ class Trainer:
         figures: list[_metrics.Metric] = [objective, *self.metrics]
         for metric in figures:
             metric.reset()
-        with _evaluating(self.model), no_grad(), Streams(data=feed.loader).kept():
+        with evaluating(self.model), no_grad(), Streams(data=feed.loader).kept():
             for *inputs, target in feed.batches():
                 output = self.model(*inputs)
                 for metric in figures:
@@ -383,7 +386,7 @@ class Trainer:
             batch_size: samples a batch, where the data is not in batches.
         """
         outputs = []
-        with _evaluating(self.model), no_grad():
+        with evaluating(self.model), no_grad():
             if isinstance(data, (np.ndarray, _core.TensorBase)):
                 x = as_tensor(data)
                 outputs = [self.model(x[k : k + batch_size]) for k in range(0, len(x), batch_size)]
@@ -393,6 +396,29 @@ class Trainer:
         if not outputs:
             raise ValueError("predict: data: expected at least one sample, got none")
         return cat(outputs)
+
+    # -- before the run ------------------------------------------------------------------------------------------------
+
+    def lr_find(
+        self, train: Any, *, start: float = 1e-6, end: float = 10.0, steps: int = 100, batch_size: int = 32
+    ) -> LRFound:
+        """The learning-rate range test: the loss while the rate rises from `start` to `end`, by the same factor a step.
+
+        It ends where the loss has risen far above its lowest value. Afterwards model, optimizer and random streams are as
+        before; set the suggested rate yourself, in a new optimizer for example.
+
+        Raises:
+            ValueError: the loss is not finite from the start, or there are fewer than 10 steps.
+        """
+        return lr_find(self, train, start, end, steps, batch_size)
+
+    def overfit_batch(self, train: Any, n: int = 32, *, steps: int = 100) -> History:
+        """Trains on the first `n` samples alone, `steps` times: a model that cannot learn those has a mistake in it.
+
+        Returns:
+            The history, an epoch a step. Model, optimizer and random streams are as before.
+        """
+        return overfit_batch(self, train, n, steps)
 
     # -- state ---------------------------------------------------------------------------------------------------------
 
@@ -434,15 +460,3 @@ class Trainer:
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `state_dict` to a file, for `fit(resume=path)`; the file appears as a whole or not at all."""
         save(self.state_dict(), path)
-
-
-@contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode; afterwards each module is in the mode that it was in."""
-    modes = [(module, module.training) for module in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for module, mode in modes:
-            module.training = mode
