@@ -1,7 +1,9 @@
 """Models ready to train: torchvision's and nanoGPT's names and state keys. One family a file."""
 
 from .autoencoder import *
+from .dcgan import *
 from .gpt import *
 from .lenet import *
+from .rbm import *
 from .resnet import *
 from .vgg import *
