@@ -50,3 +50,56 @@ def test_an_auto_encoder_learns_a_plane():
         optimizer.step()
         losses.append(loss.item())
     assert losses[-1] < 1e-3 * losses[0]
+
+
+def test_a_denoising_auto_encoder_damages_its_input_while_training():
+    fg.manual_seed(0)
+    model = models.AutoEncoder((2000, 3), noise=0.5, masking=0.25)
+    x = fg.ones(40, 2000)
+    damaged = model.corrupt(x, fg.Generator().manual_seed(1)).numpy()
+    kept = damaged[damaged != 0]
+    assert abs(1 - kept.size / damaged.size - 0.25) < 0.01
+    assert abs(kept.mean() - 1) < 0.01
+    assert abs(kept.std() - 0.5) < 0.01
+    np.testing.assert_array_equal(model.corrupt(x, fg.Generator().manual_seed(1)).numpy(), damaged)
+    fg.manual_seed(1)
+    y = model(x)
+    np.testing.assert_array_equal(y.detach().numpy(), model.decode(model.encode(damaged)).detach().numpy())
+    assert not np.array_equal(model(x).detach().numpy(), y.detach().numpy())
+    whole = model.eval()(x).detach().numpy()
+    np.testing.assert_array_equal(whole, model.decode(model.encode(x)).detach().numpy())
+    assert repr(model).startswith("AutoEncoder(\n  noise=0.5, masking=0.25\n")
+    plain = models.AutoEncoder((4, 2))
+    assert plain.corrupt(x) is x
+    assert repr(plain).startswith("AutoEncoder(\n  (encoder)")
+
+
+def test_noise_on_a_plane_is_taken_off():
+    """Points on a plane in ten dimensions: what stands off the plane is noise, eight tenths of it."""
+    fg.manual_seed(0)
+    plane = fg.randn(2, 10)
+    model = models.AutoEncoder((10, 2), noise=0.5)
+    optimizer = fg.optim.Adam(model.parameters(), lr=0.02)
+    for _ in range(400):
+        x = fg.randn(64, 2) @ plane
+        optimizer.zero_grad()
+        nn.functional.mse_loss(model(x), x).backward()
+        optimizer.step()
+    x = fg.randn(500, 2) @ plane
+    noisy = model.corrupt(x)
+    model.eval()
+    before, after = (nn.functional.mse_loss(y, x).item() for y in (noisy, model(noisy)))
+    assert before == pytest.approx(0.25, rel=0.05)
+    assert after < 0.25 * before
+
+
+@pytest.mark.parametrize(
+    ("options", "match"),
+    [
+        ({"noise": -0.1}, "AutoEncoder: noise: expected a deviation of at least 0, got -0.1"),
+        ({"masking": 1.5}, "AutoEncoder: masking: expected a probability between 0 and 1, got 1.5"),
+    ],
+)
+def test_wrong_damage(options, match):
+    with pytest.raises(ValueError, match=match):
+        models.AutoEncoder((3, 2), **options)
