@@ -36,8 +36,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import data, func, models, nn, optim, testing, train, utils
+    from . import data, func, models, nn, optim, profiler, testing, utils
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
+    from .profiler import profile  # type: ignore[no-redef]
     from .nn.functional import (
         adaptive_avg_pool1d, avg_pool1d, bilinear, celu_, channel_shuffle, conv1d, conv2d, conv3d, conv_transpose1d,
         conv_transpose2d, conv_transpose3d, hardshrink, pixel_shuffle, pixel_unshuffle, prelu, rrelu_, selu_, threshold_,
@@ -47,6 +49,9 @@ if TYPE_CHECKING:
 _LATER = {
     "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "receptive_field": "analysis",
     "summary": "analysis", "testing": "testing", "train": "train", "utils": "utils", "vmap": "func",
+    "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "profile": "profiler",
+    "profiler": "profiler", "receptive_field": "analysis", "summary": "analysis", "testing": "testing", "utils": "utils",
+    "vmap": "func",
 }  # fmt: skip
 _LATER |= dict.fromkeys(
     (

@@ -36,7 +36,7 @@ def locate(error: Exception, module: Module, args: tuple[Any, ...]) -> None:
             _name_the_cure(trail, module, args)
         error._layer_trail = trail  # type: ignore[attr-defined]
     elif trail.last is not module:
-        trail.names.append(_name_in(module, trail.last))
+        trail.names.append(child_name(module, trail.last))
         trail.last = module
     path = ".".join(reversed(trail.names))
     place = f"  in layer '{path}' ({trail.layer})" if path else f"  in {trail.layer}"
@@ -70,7 +70,7 @@ def describe(modules: Sequence[Module]) -> str:
     if not modules:
         return ""
     pairs = zip(modules[1:], modules[:-1], strict=True)
-    path = ".".join(reversed([_name_in(parent, child) for parent, child in pairs]))
+    path = ".".join(reversed([child_name(parent, child) for parent, child in pairs]))
     return f"layer '{path}' ({_line(modules[0])})" if path else _line(modules[0])
 
 
@@ -95,7 +95,7 @@ def _line(module: Module) -> str:
         return name
 
 
-def _name_in(parent: Module, child: Module) -> str:
+def child_name(parent: Module, child: Module) -> str:
     """The name of `child` below `parent`; its class where the parent made it on the way."""
     for name, module in parent.named_modules(remove_duplicate=False):
         if module is child and name:

@@ -1,0 +1,3 @@
+"""Where the time of a program goes: by op, by layer, and on a time line."""
+
+from .profile import Event, Row, profile
