@@ -3,7 +3,11 @@
 Each library runs in a worker process of its own. The workers take turns, round after round; the figure is the median of
 the rounds. Between turns there is a pause, because some libraries' threads stay awake for a while after work.
 
-    python benches/peers.py [--rounds 7] [--threads N] [--only NAME]... [--json FILE]
+    python benches/peers.py [--suite SUITE]... [--only NAME]... [--compile] [--rounds 7] [--threads N]
+                            [--json FILE] [--table FILE]
+
+Suites: gemm, conv, ops, train, infer (times), scaling (1 against 2 threads), memory (peak and page faults). Without
+--suite and --only a short list that `make bench` has time for.
 """
 
 from __future__ import annotations
@@ -13,7 +17,6 @@ import importlib.util
 import json
 import os
 import platform
-import statistics
 import subprocess
 import sys
 import time
@@ -21,78 +24,88 @@ from pathlib import Path
 from typing import Any
 
 HERE = Path(__file__).resolve().parent
-LIBRARIES = {"ferrograd": "ferrograd", "numpy": "numpy", "torch": "torch", "jax": "jax"}
+sys.path.insert(0, str(HERE))
+from report import first_results_differ, table  # noqa: E402
+from worker import LIBRARIES, Worker  # noqa: E402
+from workloads import BRIEF, WORKLOADS  # noqa: E402
+
 PAUSE = 0.3
-#: A turn repeats its step for about this long.
-TURN = 0.25
+#: A step of this many seconds is slow: fewer rounds will do.
+SLOW = 0.5
+SUITES = ("gemm", "conv", "ops", "train", "infer")
+#: Workloads whose steps take more than 5 ms, and what they are compared with: a product and a copy.
+SCALED = (
+    "sgemm 1024", "copy", "softmax", "layer_norm", "batch_norm", "gelu", "adam", "cross_entropy", "attention 256", "vgg conv 64",
+    "vgg6", "resnet18", "conv3d", "tdnn", "rnn", "lstm", "gru", "encoder", "gpt", "gpt nano", "mlp tiny", "mlp sgd",
+    "lenet adam", "sgemm 64", "add 16 recorded",
+)  # fmt: skip
 
 
-def worker(library: str, threads: int) -> None:
-    """Serves requests, a JSON line each: {"do": "time", "name": …} and the like."""
-    sys.path.insert(0, str(HERE))
-    module = importlib.import_module(f"workloads.{library}_")
-    module.set_threads(threads)
-    steps: dict[str, Any] = {}
-    repeats: dict[str, int] = {}
-    for line in sys.stdin:
-        request = json.loads(line)
-        do, name = request["do"], request.get("name")
-        if do == "hello":
-            answer: Any = {"version": module.version(), "names": list(module.STEPS)}
-        elif do == "time":
-            if name not in steps:
-                steps[name] = module.STEPS[name]()
-                started = time.perf_counter()
-                while time.perf_counter() - started < TURN:
-                    steps[name]()
-                started = time.perf_counter()
-                steps[name]()
-                once = time.perf_counter() - started
-                repeats[name] = max(3, min(100_000, int(TURN / max(once, 1e-7))))
-            step, n = steps[name], repeats[name]
-            inner = max(1, min(1000, int(2e-4 * n / TURN)))
-            times = []
-            for _ in range(max(3, n // inner)):
-                started = time.perf_counter()
-                for _ in range(inner):
-                    step()
-                times.append((time.perf_counter() - started) / inner)
-            answer = statistics.median(times)
-        else:
-            answer = getattr(module, do)()
-        print(json.dumps(answer), flush=True)
+class Run:
+    """The figures of a run, added to those of earlier ones."""
+
+    def __init__(self, file: Path | None) -> None:
+        self.file = file
+        self.figures: dict[str, Any] = json.loads(file.read_text()) if file is not None and file.exists() else {}
+
+    def put(self, part: str, name: str, value: Any) -> None:
+        self.figures.setdefault(part, {})[name] = value
+        if self.file is not None:
+            self.file.write_text(json.dumps(self.figures, indent=1))
 
 
-class Worker:
-    """A library in a process of its own."""
+class Comparison:
+    """Workers that take turns."""
 
-    def __init__(self, library: str, threads: int) -> None:
-        environment = dict(
-            os.environ, OMP_NUM_THREADS=str(threads), OPENBLAS_NUM_THREADS=str(threads), JAX_PLATFORMS="cpu"
-        )
-        self.process = subprocess.Popen(
-            [sys.executable, __file__, "--worker", library, "--threads", str(threads)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment,
-        )  # fmt: skip
-        if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(self.process.pid, sorted(os.sched_getaffinity(0))[:threads])
-        hello = self.ask(do="hello")
-        self.version, self.names = hello["version"], hello["names"]
+    def __init__(self, libraries: dict[str, tuple[str, int]]) -> None:
+        """Names of the workers, with the library and the number of threads of each."""
+        self.workers = {name: Worker(library, threads) for name, (library, threads) in libraries.items()}
+        self.prepared: dict[str, dict[str, Any]] = {}
 
-    def ask(self, **request: Any) -> Any:
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.write(json.dumps(request) + "\n")
-        self.process.stdin.flush()
-        line = self.process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"the worker of a library ended: {self.process.args}")
-        return json.loads(line)
+    def prepare(self, workload: str) -> None:
+        """Sets a workload up in all workers that have it."""
+        able = {name: w for name, w in self.workers.items() if workload in w.names}
+        answers = {name: w.ask(do="prepare", name=workload) for name, w in able.items()}
+        for name, answer in answers.items():
+            if "error" in answer:
+                print(f"{workload}: {name}: {answer['error']}", file=sys.stderr)
+        self.prepared[workload] = {name: answer for name, answer in answers.items() if "error" not in answer}
+        differ = first_results_differ({name: answer["first"] for name, answer in self.prepared[workload].items()})
+        if differ:
+            raise RuntimeError(f"{workload}: the first losses differ, so the workloads do: {differ}")
+
+    def rounds(self, workload: str, rounds: int) -> int:
+        slowest = max(answer["once"] for answer in self.prepared[workload].values())
+        return min(rounds, 3) if slowest > SLOW else rounds
+
+    def measure(
+        self, workload: str, rounds: int, times: dict[str, list[float]] | None = None
+    ) -> dict[str, list[float]]:
+        """Seconds a step, for each worker one figure a round."""
+        times = {} if times is None else times
+        for _ in range(rounds):
+            for name in self.prepared[workload]:
+                time.sleep(PAUSE)
+                times.setdefault(name, []).append(self.workers[name].ask(do="time", name=workload))
+        return times
+
+    def drop(self, workload: str) -> None:
+        for name in self.prepared.pop(workload):
+            self.workers[name].ask(do="drop", name=workload)
+
+    def machine(self) -> Any:
+        """The peaks, measured now."""
+        return self.workers["ferrograd"].ask(do="machine")
 
     def close(self) -> None:
-        assert self.process.stdin is not None
-        self.process.stdin.close()
-        self.process.wait(10)
+        for w in self.workers.values():
+            w.close()
+
+
+def installed(compile: bool) -> list[str]:
+    """The libraries to compare."""
+    found = [library for library, (_, module, _) in LIBRARIES.items() if importlib.util.find_spec(module)]
+    return [library for library in found if compile or library != "torch.compile"]
 
 
 def import_time(module: str, rounds: int = 7) -> float:
@@ -110,79 +123,85 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def human(seconds: float) -> str:
-    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
-        if seconds >= scale:
-            return f"{seconds / scale:.3g} {unit}"
-    return f"{seconds * 1e9:.0f} ns"
+def compare(run: Run, names: list[str], libraries: list[str], threads: int, rounds: int) -> None:
+    """Times of all libraries."""
+    comparison = Comparison({library: (library, threads) for library in libraries})
+    describe(run, comparison, threads)
+    for name in names:
+        comparison.prepare(name)
+        run.put("times", name, comparison.measure(name, comparison.rounds(name, rounds)))
+        comparison.drop(name)
+    comparison.close()
+
+
+def describe(run: Run, comparison: Comparison, threads: int) -> None:
+    """What the times were measured on and with."""
+    machine = comparison.machine()
+    run.put("machine", "processor", f"{processor()}, {threads} threads, {machine['isa']}")
+    run.put("machine", "peaks", [*run.figures["machine"].get("peaks", []), machine])
+    versions = {name: w.version for name, w in comparison.workers.items()}
+    run.put("machine", "versions", run.figures["machine"].get("versions", {}) | versions)
+
+
+def scaling(run: Run, names: list[str], rounds: int) -> None:
+    """Our times on one thread and on two."""
+    comparison = Comparison({"1": ("ferrograd", 1), "2": ("ferrograd", 2)})
+    for name in names:
+        comparison.prepare(name)
+        run.put("scaling", name, comparison.measure(name, comparison.rounds(name, rounds)))
+        comparison.drop(name)
+    comparison.close()
+
+
+def memory(run: Run, names: list[str], libraries: list[str], threads: int) -> None:
+    """Peaks and page faults, each in a process of its own."""
+    for name in names:
+        found = {}
+        for library in libraries:
+            worker = Worker(library, threads)
+            if name in worker.names:
+                found[library] = worker.ask(do="memory", name=name, steps=5)
+            worker.close()
+        run.put("memory", name, found)
 
 
 def main() -> None:
-    sys.path.insert(0, str(HERE))
-    from workloads import WORKLOADS
-
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--suite", action="append", choices=[*SUITES, "scaling", "memory"])
+    parser.add_argument("--only", action="append", metavar="NAME", help="a workload; the names are in workloads/")
+    parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to begin")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
-    parser.add_argument("--only", action="append", metavar="NAME", help=f"one of: {', '.join(WORKLOADS)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures here as well")
-    parser.add_argument("--worker", help=argparse.SUPPRESS)
+    parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such a file, measure nothing")
     args = parser.parse_args()
-    if args.worker:
-        return worker(args.worker, args.threads)
+    if args.table:
+        return print(table(json.loads(args.table.read_text())))
 
-    found = [library for library, module in LIBRARIES.items() if importlib.util.find_spec(module)]
-    workers = {library: Worker(library, args.threads) for library in found}
-    machine = workers["ferrograd"].ask(do="machine")
-    names = args.only or list(WORKLOADS)
-    times: dict[str, dict[str, list[float]]] = {name: {} for name in names}
-    for name in names:
-        for _ in range(args.rounds):
-            for library, w in workers.items():
-                if name in w.names:
-                    time.sleep(PAUSE)
-                    times[name].setdefault(library, []).append(w.ask(do="time", name=name))
-    steady = workers["ferrograd"].ask(do="steady_state")
-    peers = [library for library in found if library != "ferrograd"]
-    print(
-        f"\n{processor()}, {args.threads} threads, {machine['isa']}; {', '.join(w.version for w in workers.values())}"
-    )
-    print(
-        f"FMA peak {machine['fma_peak'] / 1e9:.0f} GFLOP/s, copy {machine['copy'] / 1e9:.1f} GB/s, "
-        f"empty region {machine['region'] * 1e6:.1f} µs; medians of {args.rounds} rounds, "
-        "(spread) = (max − min) / median\n"
-    )
-    header = ["workload", "ferrograd", *peers, "fastest peer / ours", "% of FMA peak"]
-    rows = [header, ["---"] * len(header)]
-    figures: dict[str, Any] = {"machine": machine, "steady": steady, "workloads": {}}
-    for name in names:
-        medians = {library: statistics.median(t) for library, t in times[name].items()}
-        ours = medians["ferrograd"]
-        others = [medians[p] for p in peers if p in medians]
-        flops = WORKLOADS[name][1]
-        cells = [WORKLOADS[name][0]]
-        for library in ["ferrograd", *peers]:
-            t = times[name].get(library)
-            cells.append(f"{human(medians[library])} ({(max(t) - min(t)) / medians[library]:.0%})" if t else "–")
-        cells.append(f"{min(others) / ours:.2f}" if others else "–")
-        cells.append(f"{flops / ours / machine['fma_peak']:.0%}" if flops else "–")
-        rows.append(cells)
-        figures["workloads"][name] = medians
-    widths = [max(len(row[k]) for row in rows) for k in range(len(header))]
-    for row in rows:
-        print("| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |")
-    for w in workers.values():
-        w.close()
-    base = import_time("numpy")
-    extra = {library: import_time(LIBRARIES[library]) - base for library in found if library != "numpy"}
-    figures["import_ms_above_numpy"] = extra
-    print("\nimport, above numpy's: " + ", ".join(f"{library} {ms:.0f} ms" for library, ms in extra.items()))
-    print(
-        f"1,000 steps of the MLP with Adam after a warm-up: {steady['faults']} page faults, {steady['misses']} requests to the "
-        f"system for memory, {steady['growth_kib']} KiB growth"
-    )
-    if args.json:
-        args.json.write_text(json.dumps(figures, indent=1))
+    suites = args.suite or []
+    unknown = [name for name in args.only or [] if name not in WORKLOADS]
+    if unknown:
+        parser.error(f"--only: expected one of {', '.join(WORKLOADS)}; got {', '.join(unknown)}")
+    names = [name for name, w in WORKLOADS.items() if w.suite in suites and (not args.only or name in args.only)]
+    if not suites:
+        names = args.only or list(BRIEF)
+    run, libraries = Run(args.json), installed(args.compile)
+    if names:
+        compare(run, names, libraries, args.threads, args.rounds)
+    if "scaling" in suites:
+        scaling(run, args.only or list(SCALED), args.rounds)
+    if "memory" in suites:
+        trained = [name for name, w in WORKLOADS.items() if w.suite == "train" and not name.endswith("plain")]
+        memory(run, args.only or trained, [library for library in libraries if library != "numpy"], args.threads)
+    if not suites and not args.only:
+        base = import_time("numpy")
+        for library in ("ferrograd", "torch", "jax"):
+            if library in libraries:
+                run.put("import ms above numpy", library, import_time(library) - base)
+        worker = Worker("ferrograd", args.threads)
+        run.put("steady", "mlp adam", worker.ask(do="steady_state"))
+        worker.close()
+    print("\n" + table(run.figures))
 
 
 if __name__ == "__main__":

@@ -1,0 +1,158 @@
+"""The figures of `peers.py` as Markdown tables."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from typing import Any
+
+from worker import LIBRARIES
+from workloads import WORKLOADS
+
+TITLES = {
+    "gemm": "Matrix products",
+    "conv": "Convolutions",
+    "ops": "Ops",
+    "train": "Training steps",
+    "infer": "Inference",
+}
+EAGER = "torch"
+
+
+def first_results_differ(first: dict[str, float | None]) -> str:
+    """What the libraries' first losses are, where they are not the same up to rounding."""
+    known = {name: value for name, value in first.items() if value is not None and name != "jax"}
+    if not known or max(known.values()) - min(known.values()) < 1e-3 * abs(max(known.values())):
+        return ""
+    return ", ".join(f"{name} {value}" for name, value in known.items())
+
+
+def human(seconds: float) -> str:
+    for unit, scale in (("s", 1.0), ("ms", 1e-3), ("µs", 1e-6)):
+        if seconds >= scale:
+            return f"{seconds / scale:.3g} {unit}"
+    return f"{seconds * 1e9:.0f} ns"
+
+
+def markdown(rows: list[list[str]]) -> str:
+    """A table; the first row is its head."""
+    rows = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |" for row in rows
+    )
+
+
+def geometric_mean(values: list[float]) -> float:
+    return math.exp(statistics.fmean(math.log(v) for v in values))
+
+
+def peaks(figures: dict[str, Any]) -> tuple[float, float]:
+    """FLOP/s and bytes/s of the machine: the medians of what the runs measured."""
+    measured = figures["machine"]["peaks"]
+    return statistics.median(m["fma_peak"] for m in measured), statistics.median(m["copy"] for m in measured)
+
+
+def floor(name: str, figures: dict[str, Any]) -> float:
+    """The least seconds that the workload's products and bytes take on this machine; 0 where they do not matter."""
+    fma, copy = peaks(figures)
+    return max(WORKLOADS[name].flops / fma, WORKLOADS[name].bytes / copy)
+
+
+def ratios(name: str, figures: dict[str, Any]) -> tuple[float | None, float | None]:
+    """PyTorch eager's time over ours, and the fastest peer's."""
+    medians = {library: statistics.median(t) for library, t in figures["times"][name].items()}
+    ours = medians.pop("ferrograd")
+    eager = medians[EAGER] / ours if EAGER in medians else None
+    return eager, min(medians.values()) / ours if medians else None
+
+
+def times(suite: str, figures: dict[str, Any]) -> str:
+    """A suite's table, and its geometric means."""
+    measured = figures.get("times", {})
+    names = [name for name in WORKLOADS if name in measured and WORKLOADS[name].suite == suite]
+    if not names:
+        return ""
+    libraries = [library for library in LIBRARIES if any(library in measured[name] for name in names)]
+    rows = [["workload", "floor", *libraries, "floor / ours", "eager / ours", "fastest / ours"]]
+    for name in names:
+        cells = [f"`{name}` {WORKLOADS[name].what}"]
+        least = floor(name, figures)
+        cells.append(human(least) if least else "–")
+        for library in libraries:
+            t = measured[name].get(library)
+            middle = statistics.median(t) if t else 0.0
+            cells.append(f"{human(middle)} ({(max(t) - min(t)) / middle:.0%})" if t else "–")
+        cells.append(f"{least / statistics.median(measured[name]['ferrograd']):.0%}" if least else "–")
+        cells += ["–" if ratio is None else f"{ratio:.2f}" for ratio in ratios(name, figures)]
+        rows.append(cells)
+    lines = [f"## {TITLES[suite]}", "", markdown(rows)]
+    for title, some in (
+        ("", [name for name in names if not name.endswith(" plain")]),
+        (" with a hand-written forward", [name for name in names if name.endswith(" plain")]),
+    ):
+        found = [ratios(name, figures) for name in some]
+        eager, fastest = ([r[k] for r in found if r[k] is not None] for k in (0, 1))
+        if eager and fastest:
+            lines += [
+                "",
+                f"Geometric means of {len(fastest)} workloads{title}: {geometric_mean(eager):.2f} against PyTorch eager, "
+                f"{geometric_mean(fastest):.2f} against the fastest peer of each.",
+            ]
+    return "\n".join(lines)
+
+
+def scaling(figures: dict[str, Any]) -> str:
+    measured = figures.get("scaling", {})
+    if not measured:
+        return ""
+    gains = {name: statistics.median(t["1"]) / statistics.median(t["2"]) for name, t in measured.items()}
+    rows = [["workload", "1 thread", "2 threads", "scaling", "of GEMM's or copy's"]]
+    for name, t in measured.items():
+        reference = gains.get("copy" if WORKLOADS[name].bytes else "sgemm 1024")
+        cells = [f"`{name}`", human(statistics.median(t["1"])), human(statistics.median(t["2"])), f"{gains[name]:.2f}"]
+        rows.append([*cells, f"{gains[name] / reference:.2f}" if reference else "–"])
+    return "## Scaling from one thread to two\n\n" + markdown(rows)
+
+
+def memory(figures: dict[str, Any]) -> str:
+    measured = figures.get("memory", {})
+    if not measured:
+        return ""
+    libraries = [library for library in LIBRARIES if any(library in found for found in measured.values())]
+    head = [f"{library}: peak, faults" for library in libraries]
+    rows = [["workload", *head, "torch's peak / ours"]]
+    for name, found in measured.items():
+        cells = [f"`{name}`"]
+        for library in libraries:
+            m = found.get(library)
+            cells.append(f"{m['peak'] / 2**20:.1f} MiB, {m['faults']:.0f}" if m else "–")
+        eager = found[EAGER]["peak"] / found["ferrograd"]["peak"] if EAGER in found else None
+        rows.append([*cells, f"{eager:.2f}" if eager else "–"])
+    text = "Peak memory above what the library takes after its first step, and page faults a step in steady state."
+    return f"## Memory\n\n{text}\n\n{markdown(rows)}"
+
+
+def table(figures: dict[str, Any]) -> str:
+    """All that was measured."""
+    parts = []
+    if "machine" in figures:
+        fma, copy = peaks(figures)
+        versions = dict.fromkeys(figures["machine"]["versions"].values())
+        parts.append(
+            f"{figures['machine']['processor']}; {', '.join(versions)}\n\n"
+            f"FMA peak {fma / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.1f} GB/s (medians of {len(figures['machine']['peaks'])} "
+            "measurements). Times are medians of rounds in which the libraries take turns; (spread) = (max − min) / median; "
+            "a ratio is a peer's time over ours. The floor is the larger of FLOPs at the FMA peak and bytes at the copy's rate."
+        )
+    parts += [times(suite, figures) for suite in TITLES]
+    parts += [scaling(figures), memory(figures)]
+    extra = figures.get("import ms above numpy")
+    if extra:
+        parts.append("Import, above numpy's: " + ", ".join(f"{library} {ms:.0f} ms" for library, ms in extra.items()))
+    for name, steady in figures.get("steady", {}).items():
+        parts.append(
+            f"1,000 steps of `{name}` after a warm-up: {steady['faults']} page faults, {steady['misses']} requests to the "
+            f"system for memory, {steady['growth_kib']} KiB growth"
+        )
+    return "\n\n".join(part for part in parts if part)
