@@ -55,6 +55,15 @@ NETWORKS = {
         Join(total, nn.Sequential(nn.Conv2d(2, 2, 3, padding=1), nn.ReLU(), nn.Conv2d(2, 2, 5, padding=2)), nn.Identity()),
         (1, 2, 15, 15),
     ),
+    "pieces of channels": (
+        nn.Sequential(nn.Conv1d(1, 4, 3), Call(lambda x: total(fg.split(x, 2, 1))), nn.Conv1d(2, 1, 3, dilation=2)), (1, 1, 30),
+    ),
+    "pieces of places": (
+        nn.Sequential(nn.Conv1d(1, 2, 3), Call(lambda x: fg.split(x, [9, 15, 4], 2)[1]), nn.Conv1d(2, 1, 3)), (1, 1, 30),
+    ),
+    "one place": (
+        nn.Sequential(nn.Conv2d(1, 2, 3), Call(lambda x: fg.unbind(x, 2)[5]), nn.Conv1d(2, 1, 3)), (1, 1, 14, 16),
+    ),
     "a branch to one side": (
         Join(total, nn.Conv1d(1, 1, 5, padding=2, dilation=1), Call(lambda x: nn.functional.pad(x, (6, 0))[..., :-6])),
         (1, 1, 30),

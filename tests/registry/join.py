@@ -19,7 +19,41 @@ def _torch_pad(t, x, *, padding, value):
     return t.nn.functional.pad(x, [n for pair in reversed(padding) for n in pair], value=value)
 
 
+def _pieces(x, *, sizes, dim):
+    return tuple(np.split(x, np.cumsum(sizes)[:-1], dim))
+
+
 ROWS = [
+    Row(
+        "split",
+        _pieces,
+        [
+            Sample((Arr((5, 3)),), {"sizes": (2, 1, 2), "dim": 0}),
+            Sample((Arr((2, 6, 4)),), {"sizes": (2, 0, 4), "dim": 1}),
+            Sample((Arr((4,)),), {"sizes": (4,), "dim": 0}),
+            Sample((Arr((64, 96, 30)),), {"sizes": (32, 32, 32), "dim": 1}),
+        ],
+        [
+            Bad(
+                (3.0,),
+                {"sizes": (1,), "dim": 0},
+                IndexError,
+                r"getitem: too many indices: the tensor of shape \(\) has 0 dimensions",
+            )
+        ],
+        torch=lambda t, x, *, sizes, dim: t.split(x, list(sizes), dim),
+    ),
+    Row(
+        "unbind",
+        lambda x, *, dim: tuple(np.moveaxis(x, dim, 0)),
+        [
+            Sample((Arr((3, 2)),), {"dim": 0}),
+            Sample((Arr((2, 3, 4)),), {"dim": 2}),
+            Sample((Arr((3, 40, 50, 60)),), {"dim": 0}),
+        ],
+        [Bad((Arr(()),), {"dim": 0}, IndexError, r"tuple index out of range")],
+        torch=lambda t, x, *, dim: t.unbind(x, dim),
+    ),
     Row(
         "concatenate",
         lambda *xs, dim: np.concatenate(xs, dim),

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from ..autograd.graph import Node, target
+from ..autograd.graph import Node, Output, target
 from ..autograd.saved import unpack
 
 Shape = tuple[int, ...]
@@ -64,21 +64,37 @@ class _NoFormula(Exception):
 
 def trace(x: Any, ends: Iterable[Any]) -> list[Field | UndefinedField | None]:
     """The fields of the results whose nodes are `ends`, in terms of the leaf x (N, C, *sizes); None: x is not in them."""
-    ends = [target(end) for end in ends]
+    ends = list(ends)
     start = tuple(Extent(d, Fraction(1), _NONE, _NONE) for d in range(2, x.ndim))
     fields: dict[Any, Field | UndefinedField | None] = {}
     for node in sorted(_reached(ends), key=lambda node: node.order):
         operands = [
-            (None, ()) if edge is None else (start if edge is x else fields.get(target(edge)), tuple(edge.shape))
+            (None, ()) if edge is None else (start if edge is x else _part(edge, fields), tuple(edge.shape))
             for edge in node.edges
         ]
         fields[node] = _after(node, operands)
-    return [start if end is x else fields.get(end) for end in ends]
+    return [start if end is x else _part(end, fields) for end in ends]
+
+
+def _part(edge: Any, fields: dict[Any, Field | UndefinedField | None]) -> Field | UndefinedField | None:
+    """The field of a result; the node of several pieces has that of what they are pieces of."""
+    field = fields.get(target(edge))
+    if field is None or isinstance(field, UndefinedField) or not isinstance(edge, Output):
+        return field
+    node, k = edge.node, edge.index
+    if node.name not in ("split", "unbind"):
+        return field
+    sizes = node.attributes.get("sizes")
+    piece = k if sizes is None else slice(sum(sizes[:k]), sum(sizes[: k + 1]))
+    try:
+        return _at(field, tuple(node.edges[0].shape), [*[slice(None)] * node.attributes["dim"], piece])
+    except _NoFormula:
+        return UndefinedField(node.name)
 
 
 def _reached(ends: list[Any]) -> set[Node]:
     found: set[Node] = set()
-    waiting = [end for end in ends if isinstance(end, Node)]
+    waiting = [end for end in map(target, ends) if isinstance(end, Node)]
     while waiting:
         node = waiting.pop()
         if node not in found:
@@ -326,7 +342,11 @@ def _expanded(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
 
 def _indexed(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     field, shape = operands[0]
-    items = list(node.attributes["index"])
+    return _at(field, shape, list(node.attributes["index"]))
+
+
+def _at(field: Field, shape: Shape, items: list[Any]) -> Field:
+    """The field of x[items], from that of x."""
     used = sum(item is not None and item is not Ellipsis for item in items)
     fill = [slice(None)] * (len(shape) - used)
     at = items.index(Ellipsis) if Ellipsis in items else len(items)
@@ -423,7 +443,7 @@ def _padded(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
 _OF_ELEMENTS = {"activation", "elementwise"}
 
 _RULES: dict[str, Callable[[Node, list[tuple[Any, Shape]]], Field]] = {
-    **dict.fromkeys(("alias", "batch_norm_eval", "contiguous", "dropout"), _each),
+    **dict.fromkeys(("alias", "batch_norm_eval", "contiguous", "dropout", "split", "unbind"), _each),
     **dict.fromkeys(("batch_norm", "layer_norm", "log_softmax", "softmax"), _over_dims),
     **dict.fromkeys(("amax", "amin", "logsumexp", "max_dim", "mean", "min_dim", "prod", "std", "sum", "var"), _reduced),
     **dict.fromkeys(("convolution", "convolution_activation"), _convolution),

@@ -108,11 +108,7 @@ def split(
             raise RuntimeError(
                 f"split: sections: expected sizes of {size} in all, as dimension {d} has, got {sections}"
             )
-    pieces, at = [], 0
-    for n in sections:
-        pieces.append(ops.getitem(tensor, index=(_ALL,) * d + (slice(at, at + n),)))
-        at += n
-    return tuple(pieces)
+    return ops.split(tensor, sizes=tuple(sections), dim=d) if sections else ()
 
 
 @method()
@@ -132,7 +128,7 @@ def unbind(input: Any, dim: int = 0, *, axis: int | None = None) -> tuple[Tensor
     """The indices of a dimension one by one, views without it."""
     dim = dim if axis is None else axis
     d = normalize_dim("unbind", dim, len(input.shape))
-    return tuple(ops.getitem(input, index=(_ALL,) * d + (k,)) for k in range(input.shape[d]))
+    return ops.unbind(input, dim=d)  # type: ignore[no-any-return]
 
 
 @method()
