@@ -291,10 +291,7 @@ def _with_a_free_key(mask: Any) -> Any:
 
 def _pieces(x: Any, sizes: tuple[int, ...], dim: int = 0) -> list[Any]:
     """Consecutive parts of a dimension."""
-    ends = np.cumsum(sizes).tolist()
-    return [
-        ops.getitem(x, index=(*(_ALL,) * dim, slice(end - size, end))) for size, end in zip(sizes, ends, strict=True)
-    ]
+    return list(ops.split(x, sizes=sizes, dim=dim))
 
 
 def _projected(query: Any, key: Any, value: Any, same_key: bool, same_value: bool, weight: Any, bias: Any) -> list[Any]:
