@@ -478,6 +478,18 @@ class backend:
     @staticmethod
     def linear(x: Any, w: Any, b: Any = None, activation: Any = None) -> Any: ...
     @staticmethod
+    def linear_grad(
+        g: Any,
+        x: Any,
+        w: Any,
+        b: Any,
+        result: Any,
+        activation: str | None,
+        needs_x: bool,
+        needs_w: bool,
+        needs_b: bool,
+    ) -> tuple[Any, Any, Any]: ...
+    @staticmethod
     def linear_scan(decay: Any, x: Any, dim: Any, reverse: Any) -> Any: ...
     @staticmethod
     def log(input: Any, out: TensorBase | None = None) -> Any: ...

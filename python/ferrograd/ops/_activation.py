@@ -31,3 +31,14 @@ def before_activation(g: Any, activation: str | None, result: Any, inputs: Calla
             raise ValueError(
                 f"activation: expected None, 'relu', 'sigmoid', 'tanh', 'gelu' or 'silu', got {activation!r}"
             )
+
+
+def activated(x: Any, activation: str | None) -> Any:
+    """The activation as an op of its own: what a fused op applies to its result."""
+    match activation:
+        case None:
+            return x
+        case "gelu":
+            return a.gelu(x, approximate="none")
+        case _:
+            return {"relu": a.relu, "sigmoid": a.sigmoid, "tanh": a.tanh, "silu": a.silu}[activation](x)

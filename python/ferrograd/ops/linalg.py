@@ -6,9 +6,9 @@ import math
 from typing import Any
 
 from .._core import backend
-from ._activation import before_activation
+from ._activation import activated
 from ._op import op, sparing
-from .elementwise import mul
+from .elementwise import add, mul
 from .view import getitem, permute, reshape
 
 _NEW_LAST = (..., None)
@@ -65,9 +65,11 @@ def linear(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
 
 @linear.rule(saves=("x", "w", "b", "result"))
 def _(g, needs, x, w, b, result, *, activation=None):
-    # With e = ∂Q/∂a: ∂Q/∂z = Wᵀe, ∂Q/∂W = e·zᵀ, ∂Q/∂b = e (summed over the batch by the engine).
-    e = before_activation(g, activation, result, lambda: linear(x, w, b))
-    gw = None
-    if needs[1]:
-        gw = matmul(permute(_as_rows(e), dims=(1, 0)), _as_rows(x))
-    return matmul(e, w) if needs[0] else None, gw, e if needs[2] else None
+    # With e = ∂Q/∂a, the gradient before the activation: ∂Q/∂x = Wᵀe, ∂Q/∂W = e·xᵀ, ∂Q/∂b = e, summed over all rows.
+    return backend.linear_grad(g, x, w, b, result, activation, *needs)
+
+
+@linear.unfused
+def _(x, w, b, *, activation=None):
+    a = matmul(x, transposed(w))
+    return activated(a if b is None else add(a, b), activation)

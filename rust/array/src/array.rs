@@ -36,8 +36,8 @@ pub struct Array {
 impl Array {
     /// Row-major, contents arbitrary.
     pub fn empty(shape: &[usize], dtype: DType) -> Result<Self> {
-        checked_numel(shape)?;
-        Self::with_layout(Layout::contiguous(shape), dtype)
+        let elements = checked_numel(shape)?;
+        Self::allocated(elements, Layout::contiguous(shape), dtype)
     }
 
     /// `shape` in the dense memory order of `like`, contents arbitrary.
@@ -48,7 +48,11 @@ impl Array {
 
     /// New memory for a dense `layout` of offset 0, contents arbitrary.
     pub fn with_layout(layout: Layout, dtype: DType) -> Result<Self> {
-        let bytes = checked_numel(&layout.shape)?
+        Self::allocated(checked_numel(&layout.shape)?, layout, dtype)
+    }
+
+    fn allocated(elements: usize, layout: Layout, dtype: DType) -> Result<Self> {
+        let bytes = elements
             .checked_mul(dtype.size())
             .ok_or_else(|| Error::Memory(format!("an array of shape {} is too large", Shape(&layout.shape))))?;
         debug_assert!(layout.is_dense() && layout.offset == 0);

@@ -8,6 +8,7 @@ use crate::activation::Activation;
 use crate::gemm::{BatchDim, Bias, Epilogue, Matrix, MatrixMut, gemm_batched};
 use crate::path;
 use crate::simd::Float;
+use crate::{copy, elementwise, reduce};
 
 /// x · y. Two vectors give their dot product; a vector with a matrix, a vector; more dimensions are batches of
 /// matrices (…, m, k) · (…, k, n), whose leading dimensions broadcast. Integers wrap around, as in NumPy.
@@ -70,6 +71,52 @@ pub fn linear(x: &Array, w: &Array, b: Option<&Array>, activation: Activation) -
     Ok(out)
 }
 
+/// The gradients of [`linear`] for x, w and b, those that `needs` asks for: with e = ∂Q/∂(x·wᵀ + b), made of the gradient
+/// `g` of the result, they are e·w, eᵀ·x over all rows, and the sum of e's rows. `result` is what `linear` gave; without
+/// an activation nothing reads it.
+pub fn linear_grad(
+    g: &Array,
+    x: &Array,
+    w: &Array,
+    b: Option<&Array>,
+    result: Option<&Array>,
+    activation: Activation,
+    needs: [bool; 3],
+) -> Result<[Option<Array>; 3]> {
+    if result.is_none() && activation != Activation::None {
+        return Err(Error::value("linear_grad", "result", "what linear gave, because it has an activation", "None"));
+    }
+    let before = match (activation, result) {
+        (Activation::Relu, Some(y)) => Some(elementwise::relu_grad(g, y, None)?),
+        (Activation::Sigmoid, Some(y)) => Some(elementwise::sigmoid_grad(g, y, None)?),
+        (Activation::Tanh, Some(y)) => Some(elementwise::tanh_grad(g, y, None)?),
+        // These two need what they were applied to, which was never stored.
+        (Activation::Gelu, _) => Some(elementwise::gelu_grad(g, &linear(x, w, b, Activation::None)?, None)?),
+        (Activation::Silu, _) => Some(elementwise::silu_grad(g, &linear(x, w, b, Activation::None)?, None)?),
+        (Activation::None, _) | (_, None) => None,
+    };
+    let e = before.as_ref().unwrap_or(g);
+    let [needs_x, needs_w, needs_b] = needs;
+    let gx = needs_x.then(|| matmul(e, w)).transpose()?;
+    let e = if needs_w || needs_b { as_rows(e)? } else { return Ok([gx, None, None]) };
+    let gw = needs_w.then(|| matmul(&e.view(e.layout().permuted(&[1, 0])), &as_rows(x)?)).transpose()?;
+    let gb = needs_b.then(|| reduce::sum(&e, &[0], false)).transpose()?;
+    Ok([gx, gw, gb])
+}
+
+/// All leading dimensions as one; a view where there is one.
+fn as_rows(x: &Array) -> Result<Array> {
+    let (&last, lead) = x.shape().split_last().expect("a row has a dimension");
+    let shape = [lead.iter().product(), last];
+    match x.layout().reshaped(&shape) {
+        Some(layout) => Ok(x.view(layout)),
+        None => {
+            let copy = copy::contiguous(x)?;
+            Ok(copy.view(Layout::contiguous(&shape)))
+        }
+    }
+}
+
 fn linear_into<T: Float>(x: &Array, w: &Array, b: Option<&Array>, activation: Activation, out: &Array) -> Result<()> {
     let weight = w.view(w.layout().permuted(&[1, 0]));
     let row = (x.ndim() == 1).then(|| x.view(matrix_of(x.layout(), 0)));
@@ -119,7 +166,9 @@ impl<'a> Operands<'a> {
             ));
         }
         let lead = |array: &Array| array.ndim().saturating_sub(2);
-        let batch = broadcast_shapes("matmul", "y", &x_shape[..lead(x)], &y_shape[..lead(y)])?;
+        let (x_lead, y_lead) = (&x_shape[..lead(x)], &y_shape[..lead(y)]);
+        let batch =
+            if x_lead == y_lead { Dims::from_slice(x_lead) } else { broadcast_shapes("matmul", "y", x_lead, y_lead)? };
         let matrix = |array: &'a Array, vector: bool, dim: usize| match vector {
             true => Cow::Owned(array.view(matrix_of(array.layout(), dim))),
             false => Cow::Borrowed(array),
@@ -143,6 +192,9 @@ impl<'a> Operands<'a> {
     /// The batch dimensions with their steps, neighbours that are one dimension in every operand joined; the batch
     /// and the rows of x joined where y is one matrix for all. Returns the dimensions and (m, row strides of x, out).
     fn dims(&self) -> (Vec<BatchDim>, usize, isize) {
+        if self.batch.is_empty() {
+            return (Vec::new(), self.m, self.x.strides()[self.x.ndim() - 2]);
+        }
         let steps = |array: &Array| -> Strides {
             let lead = array.ndim() - 2;
             let front = Layout {

@@ -7,7 +7,9 @@ use pyo3::prelude::*;
 
 use super::{needs_grad, result};
 use crate::error::{self, to_py};
+use crate::modes;
 use crate::operand::{Operand, Value};
+use crate::tensor::TensorBase;
 
 /// The activation of this name; no name is none.
 pub fn parse_activation(py: Python<'_>, op: &str, name: Option<&str>) -> PyResult<Activation> {
@@ -34,10 +36,24 @@ pub fn check_same_dtype(py: Python<'_>, op: &str, dtype: DType, argument: &str, 
     Err(to_py(py, Error::dtype(op, argument, cure, other)))
 }
 
+/// A tensor without a copy of what describes it, for a product so small that the GIL is kept; None for anything else.
+fn small<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<PyRef<'py, TensorBase>>> {
+    let Ok(tensor) = object.cast::<TensorBase>() else { return Ok(None) };
+    let tensor = tensor.borrow();
+    tensor.check_fresh()?;
+    Ok((!error::releases_gil(tensor.array.numel())).then_some(tensor))
+}
+
 /// x · y, PyTorch's `matmul`.
 #[pyfunction]
 pub fn matmul<'py>(x: &Bound<'py, PyAny>, y: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
     let py = x.py();
+    if let (Some(x), Some(y)) = (small(x)?, small(y)?)
+        && x.array.dtype() == y.array.dtype()
+    {
+        let requires_grad = (x.requires_grad || y.requires_grad) && modes::recording();
+        return result(py, error::guarded(py, || cpu::linalg::matmul(&x.array, &y.array))?, requires_grad);
+    }
     let (x, y) = (Operand::extract("matmul", "input", x)?, Operand::extract("matmul", "other", y)?);
     for (operand, argument) in [(&x, "input"), (&y, "other")] {
         if matches!(operand.value, Value::Number(_)) {
@@ -63,6 +79,15 @@ pub fn linear<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = x.py();
     let activation = parse_activation(py, "linear", activation)?;
+    if let (Some(x), Some(w)) = (small(x)?, small(w)?)
+        && let Some(b) = b.map(small).transpose()?.map_or(Some(None), |b| b.map(Some))
+        && x.array.dtype() == w.array.dtype()
+        && b.as_ref().is_none_or(|b| b.array.dtype() == x.array.dtype())
+    {
+        let wanted = x.requires_grad || w.requires_grad || b.as_ref().is_some_and(|b| b.requires_grad);
+        let kernel = || cpu::linalg::linear(&x.array, &w.array, b.as_ref().map(|b| &b.array), activation);
+        return result(py, error::guarded(py, kernel)?, wanted && modes::recording());
+    }
     let (x, w) = (Operand::extract("linear", "input", x)?, Operand::extract("linear", "weight", w)?);
     let b = b.map(|b| Operand::extract("linear", "bias", b)).transpose()?;
     check_same_dtype(py, "linear", x.dtype(), "weight", w.dtype())?;
@@ -77,4 +102,37 @@ pub fn linear<'py>(
     let (x, w, b) = unpacked.map_err(|e| to_py(py, e))?;
     let work = x.numel().max(w.numel());
     result(py, error::call(py, work, || cpu::linalg::linear(&x, &w, b.as_ref(), activation))?, requires_grad)
+}
+
+type Gradients<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
+
+/// The gradients of `linear` for x, w and b, those of the three that `needs_x`, `needs_w` and `needs_b` ask for, from the
+/// gradient `g` of its result; `result` is read only where there is an activation.
+#[pyfunction]
+#[pyo3(signature = (g, x, w, b, result, activation, needs_x, needs_w, needs_b))]
+pub fn linear_grad<'py>(
+    g: &Bound<'py, PyAny>,
+    x: &Bound<'py, PyAny>,
+    w: &Bound<'py, PyAny>,
+    b: Option<&Bound<'py, PyAny>>,
+    result: Option<&Bound<'py, PyAny>>,
+    activation: Option<&str>,
+    needs_x: bool,
+    needs_w: bool,
+    needs_b: bool,
+) -> PyResult<Gradients<'py>> {
+    let py = g.py();
+    let activation = parse_activation(py, "linear_grad", activation)?;
+    let array = |argument: &str, object: &Bound<'py, PyAny>| {
+        let operand = Operand::extract("linear_grad", argument, object)?;
+        operand.into_array("linear_grad", argument).map_err(|e| to_py(py, e))
+    };
+    let (g, x, w) = (array("g", g)?, array("x", x)?, array("w", w)?);
+    let (b, result) = (b.map(|b| array("b", b)).transpose()?, result.map(|y| array("result", y)).transpose()?);
+    let work = g.numel().max(x.numel()).max(w.numel());
+    let kernel =
+        || cpu::linalg::linear_grad(&g, &x, &w, b.as_ref(), result.as_ref(), activation, [needs_x, needs_w, needs_b]);
+    let [gx, gw, gb] = error::call(py, work, kernel)?;
+    let tensor = |array: Option<ferrograd_array::Array>| array.map(|array| super::result(py, array, false)).transpose();
+    Ok((tensor(gx)?, tensor(gw)?, tensor(gb)?))
 }

@@ -91,7 +91,7 @@ pub mod backend {
         scatter_add, stack,
     };
     #[pymodule_export]
-    use super::linalg::{linear, matmul};
+    use super::linalg::{linear, linear_grad, matmul};
     #[pymodule_export]
     use super::loss::{cross_entropy, cross_entropy_grad};
     #[pymodule_export]
