@@ -35,8 +35,7 @@ from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, func, models, nn, optim, testing, train, utils
-    from . import data, func, models, nn, optim, profiler, testing, utils
+    from . import data, func, models, nn, optim, profiler, testing, train, utils
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
     from .profiler import profile  # type: ignore[no-redef]
@@ -47,11 +46,9 @@ if TYPE_CHECKING:
 
 #: What is loaded on first use, so that an import stays short: a module, or a name and the module that has it.
 _LATER = {
-    "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "receptive_field": "analysis",
-    "summary": "analysis", "testing": "testing", "train": "train", "utils": "utils", "vmap": "func",
     "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "profile": "profiler",
-    "profiler": "profiler", "receptive_field": "analysis", "summary": "analysis", "testing": "testing", "utils": "utils",
-    "vmap": "func",
+    "profiler": "profiler", "receptive_field": "analysis", "summary": "analysis", "testing": "testing", "train": "train",
+    "utils": "utils", "vmap": "func",
 }  # fmt: skip
 _LATER |= dict.fromkeys(
     (
