@@ -62,7 +62,6 @@ for k, name in {1: "conv 1", 3: "pool 1", 4: "conv 2", 6: "pool 2"}.items():
     same &= tuple(size) == formula.size and np.array_equal(low, np.add(formula.start, np.multiply(p, formula.stride)))
     fields[f"{name}: {formula}"] = low, size
     print(f"{name}: receptive field {formula} by formula, {size[0]} × {size[1]} by gradient")
-
 figure, (left, middle, right) = canvas(1, 3, size=(8, 3.4))
 left.imshow(test_images[1, 0].numpy(), cmap="gray", interpolation="nearest")
 for k, (label, ((top, first), (height, width))) in enumerate(fields.items()):
