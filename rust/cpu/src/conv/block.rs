@@ -203,16 +203,27 @@ impl Grid {
         all
     }
 
+    /// Elements between neighbouring points of a row.
+    pub fn point_step(&self) -> usize {
+        self.steps()[3] * self.sides[2].point_step
+    }
+
+    /// Where each row of the block begins.
+    pub fn rows(&self, block: &Block) -> Vec<u32> {
+        let steps = self.steps();
+        let along = [1, 2].map(|k| steps[k] * self.sides[k - 1].point_step);
+        let mut all = Vec::with_capacity(block.count[..3].iter().product());
+        block.rows(|[n, d, h]| all.push((n * steps[0] + d * along[0] + h * along[1]) as u32));
+        all
+    }
+
     /// Where each point of the block lies.
     pub fn points(&self, block: &Block) -> Vec<u32> {
-        let steps = self.steps();
-        let along = [1, 2, 3].map(|k| steps[k] * self.sides[k - 1].point_step);
-        let mut all = Vec::with_capacity(block.points());
-        block.rows(|[n, d, h]| {
-            let start = n * steps[0] + d * along[0] + h * along[1];
-            all.extend((0..block.count[3]).map(|w| (start + w * along[2]) as u32));
-        });
-        all
+        let step = self.point_step() as u32;
+        self.rows(block)
+            .into_iter()
+            .flat_map(|start| (0..block.count[3] as u32).map(move |w| start + w * step))
+            .collect()
     }
 
     /// The destination of each point of the block, for strides along n, d, h, w.

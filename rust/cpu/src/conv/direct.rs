@@ -7,11 +7,11 @@ use ferrograd_array::{Buffer, Error, Result};
 
 use super::block::{Block, Grid, Source};
 use super::geometry::Lattice;
-use super::microkernel::{Rows, columns, sums, tiles};
+use super::microkernel::{Depth, Rows, columns, sums, tiles};
 use crate::activation::Activation;
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// Weights as the pass sees them: `rows` are the channels that it computes, `channels` those that it sums over.
 #[derive(Clone, Copy)]
@@ -56,12 +56,19 @@ const TASKS: usize = 16;
 /// A lattice with its blocks, tables and packed weights.
 struct Stage {
     grid: Grid,
-    depth: Vec<u32>,
+    starts: Vec<u32>,
+    run: usize,
     /// Elements of the weights of the stages before.
     packed: usize,
     chunks: usize,
     /// Tasks of the stages up to this one.
     end: usize,
+}
+
+impl Stage {
+    fn depth(&self) -> Depth<'_> {
+        Depth { starts: &self.starts, run: self.run, step: 1 }
+    }
 }
 
 /// Estimated time of so many multiply-adds on one core, a little below the usual speed.
@@ -120,17 +127,12 @@ impl<T: Float> Pass<'_, T> {
         for lattice in self.lattices {
             let grid = Grid::new(lattice, self.n, width, size_of::<T>());
             check_size(&grid)?;
-            let taps = grid.taps();
-            let depth: Vec<u32> = if self.lanes {
-                taps
-            } else {
-                taps.iter().flat_map(|&tap| (0..self.channels as u32).map(move |c| tap + c)).collect()
-            };
+            let (starts, run) = runs(grid.taps(), if self.lanes { 1 } else { self.channels }, !self.lanes);
             let blocks = grid.blocks() * self.groups;
             let chunks = TASKS.div_ceil(blocks.max(1)).min(panels);
             end += blocks * chunks;
-            let elements = depth.len() * padded;
-            stages.push(Stage { grid, depth, packed, chunks, end });
+            let elements = starts.len() * run * padded;
+            stages.push(Stage { grid, starts, run, packed, chunks, end });
             packed += elements;
         }
         // The bias lies behind the weights, padded in the same way.
@@ -138,7 +140,7 @@ impl<T: Float> Pass<'_, T> {
         let kept = room::<T>(size)?;
         let (weights, bias) = (SyncPtr::new(kept.as_ptr().cast::<T>()), packed * self.groups);
         let share = |group: usize, panel: usize, stage: &Stage| {
-            stage.packed * self.groups + group * stage.depth.len() * padded + panel * mr * stage.depth.len()
+            stage.packed * self.groups + (group * padded + panel * mr) * stage.depth().len()
         };
         parallel::run(self.groups * panels, size as f64, |task| {
             let (group, panel) = (task / panels, task % panels);
@@ -256,6 +258,11 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
                 } else {
                     tiles!(self.tile::<S>(s, self.points.len(), rows, first));
                 }
+                let activation = self.pass.activation;
+                if !matches!(activation, Activation::None | Activation::Relu) {
+                    let at = self.pass.dst.get().add(self.group * self.pass.rows + first);
+                    activate(activation, at, self.to, rows);
+                }
             }
         }
     }
@@ -298,8 +305,7 @@ impl<T: Float> Task<'_, T> {
         rows: usize,
         first: usize,
     ) -> usize {
-        let depth = &self.stage.depth;
-        let activation = self.pass.activation;
+        let depth = self.stage.depth();
         // SAFETY: rows and points are this task's; the tables stay inside what was gathered and packed.
         unsafe {
             let mut bias = [s.zero(); MV];
@@ -308,39 +314,94 @@ impl<T: Float> Task<'_, T> {
             }
             let x = self.x.cast_const().add(if LANES { first } else { 0 });
             let weights = self.weights.add(first * depth.len());
-            let sums = sums::<T, S, MV, W, LANES>(
-                s,
-                weights,
-                MV * S::LANES,
-                x,
-                columns::<W>(self.points, start),
-                depth,
-                [bias; W],
-            );
-            let last = rows - (MV - 1) * S::LANES;
-            let base = self.pass.dst.get().add(self.group * self.pass.rows + first);
-            for j in 0..count {
-                let to = base.offset(self.to[start + j]);
-                for v in 0..MV {
-                    let sum = if activation == Activation::Relu { s.max(s.zero(), sums[j][v]) } else { sums[j][v] };
-                    if v + 1 < MV || last == S::LANES {
-                        s.store(to.add(v * S::LANES), sum);
-                    } else {
-                        s.store_partial(to.add(v * S::LANES), last, sum);
-                    }
-                }
-            }
-            if !matches!(activation, Activation::None | Activation::Relu) {
-                for j in 0..count {
-                    let to = base.offset(self.to[start + j]);
-                    for r in (0..rows).step_by(S::LANES) {
-                        let left = (rows - r).min(S::LANES);
-                        let sum = s.load_partial(to.add(r), left);
-                        s.store_partial(to.add(r), left, activation.apply(s, sum));
-                    }
-                }
+            let columns = columns::<W>(self.points, start);
+            let sums = sums::<T, S, MV, W, LANES>(s, weights, x, columns, depth, [bias; W]);
+            let to = self.to.as_ptr().add(start);
+            if rows == MV * S::LANES {
+                self.store::<S, MV, W, true>(s, sums, to, count, rows, first);
+            } else {
+                self.store::<S, MV, W, false>(s, sums, to, count, rows, first);
             }
             count
+        }
+    }
+
+    /// Writes the first `count` columns; the last vector of rows in part unless `WHOLE`. The loops unroll, which keeps
+    /// the sums in registers; without relu the floor is below every number.
+    #[inline(always)]
+    unsafe fn store<S: Simd<T>, const MV: usize, const W: usize, const WHOLE: bool>(
+        &self,
+        s: S,
+        sums: [[S::V; MV]; W],
+        to: *const isize,
+        count: usize,
+        rows: usize,
+        first: usize,
+    ) {
+        let last = rows - (MV - 1) * S::LANES;
+        let floor = s.splat(if self.pass.activation == Activation::Relu { T::ZERO } else { T::NEG_INFINITY });
+        // SAFETY: as `compute`'s.
+        unsafe {
+            let base = self.pass.dst.get().add(self.group * self.pass.rows + first);
+            for j in 0..W {
+                if j < count {
+                    let to = base.offset(*to.add(j));
+                    for v in 0..MV {
+                        let (at, sum) = (to.add(v * S::LANES), s.max(floor, sums[j][v]));
+                        if WHOLE || v + 1 < MV {
+                            s.store(at, sum);
+                        } else {
+                            s.store_partial(at, last, sum);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// The depths of `taps`, each of `channels` neighbours, as runs of one length: taps that follow one another without a
+/// gap are one run, where all can be so joined.
+fn runs(taps: Vec<u32>, channels: usize, join: bool) -> (Vec<u32>, usize) {
+    let follows = |k: usize| k > 0 && taps[k] == taps[k - 1] + channels as u32;
+    let joined = (1..taps.len()).take_while(|&k| follows(k)).count() + 1;
+    let even = taps.len().is_multiple_of(joined) && (0..taps.len()).all(|k| k % joined == 0 || follows(k));
+    if join && even && !taps.is_empty() {
+        (taps.into_iter().step_by(joined).collect(), joined * channels)
+    } else {
+        (taps, channels)
+    }
+}
+
+/// An activation applied in place to `rows` channels from `at` on, at each offset.
+///
+/// A function of its own, never inlined: its constants would take registers from the sums, and its code would be there
+/// once for each shape of a tile.
+#[inline(never)]
+pub(super) fn activate<T: Float>(activation: Activation, at: *mut T, offsets: &[isize], rows: usize) {
+    vectorize(Activate { activation, at, offsets, rows });
+}
+
+struct Activate<'a, T> {
+    activation: Activation,
+    at: *mut T,
+    offsets: &'a [isize],
+    rows: usize,
+}
+
+impl<T: Float> Kernel<T> for Activate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        for &offset in self.offsets {
+            for r in (0..self.rows).step_by(S::LANES) {
+                let left = (self.rows - r).min(S::LANES);
+                // SAFETY: the caller computed these elements just before.
+                unsafe {
+                    let at = self.at.offset(offset).add(r);
+                    s.store_partial(at, left, self.activation.apply(s, s.load_partial(at, left)));
+                }
+            }
         }
     }
 }

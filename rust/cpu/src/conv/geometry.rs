@@ -174,7 +174,9 @@ impl Geometry {
                     step: axis.stride,
                     source_step: 1,
                     source_size: axis.out,
+                    // Backwards, so that what they read ascends.
                     taps: (0..axis.kernel)
+                        .rev()
                         .filter(|&k| ahead(k).rem_euclid(stride) == 0)
                         .map(|k| (k, ahead(k).div_euclid(stride)))
                         .collect(),

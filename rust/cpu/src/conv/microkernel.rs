@@ -18,8 +18,25 @@ impl<T: Float> Kernel<T> for Rows {
     }
 }
 
-/// `sums[j] += Σ_p a[p] · x[columns[j] + depth[p]]`, where `a[p]` is MV vectors, `a_step` apart, and x a number for all
-/// rows, or, where `LANES`, MV vectors too (a depthwise convolution: each channel meets its own).
+/// The depths that a tile sums over: `run` of them from each start on, `step` elements apart.
+#[derive(Clone, Copy)]
+pub(super) struct Depth<'a> {
+    pub starts: &'a [u32],
+    pub run: usize,
+    pub step: usize,
+}
+
+impl Depth<'_> {
+    pub fn len(&self) -> usize {
+        self.starts.len() * self.run
+    }
+}
+
+/// `sums[j] += Σ_p a[p] · x[columns[j] + depth[p]]`, where `a[p]` is MV vectors, `MV · LANES` apart, and x a number for
+/// all rows, or, where `LANES`, MV vectors too (a depthwise convolution: each channel meets its own).
+///
+/// Nothing else may keep vectors alive across this loop (so activations are functions of their own): with one register
+/// too few the compiler loads every column first and keeps a third of the sums on the stack.
 ///
 /// # Safety
 /// `a` is readable at every depth; x at the sum of any column and any depth.
@@ -27,34 +44,40 @@ impl<T: Float> Kernel<T> for Rows {
 pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
     s: S,
     mut a: *const T,
-    a_step: usize,
     x: *const T,
     columns: [usize; W],
-    depth: &[u32],
+    depth: Depth,
     mut sums: [[S::V; MV]; W],
 ) -> [[S::V; MV]; W] {
-    for &p in depth {
-        let mut row = [s.zero(); MV];
-        // SAFETY: the caller's promise; `a` past the last depth is formed but not read.
-        unsafe {
-            let x = x.add(p as usize);
-            for v in 0..MV {
-                row[v] = s.load(a.add(v * S::LANES));
-            }
-            for j in 0..W {
-                if LANES {
-                    for v in 0..MV {
-                        sums[j][v] = s.fma(row[v], s.load(x.add(columns[j] + v * S::LANES)), sums[j][v]);
-                    }
-                } else {
-                    let x = s.splat(*x.add(columns[j]));
-                    for v in 0..MV {
-                        sums[j][v] = s.fma(row[v], x, sums[j][v]);
+    let mut at = [x; W];
+    for j in 0..W {
+        at[j] = x.wrapping_add(columns[j]);
+    }
+    for &start in depth.starts {
+        let mut p = start as usize;
+        for _ in 0..depth.run {
+            let mut row = [s.zero(); MV];
+            // SAFETY: the caller's promise; `a` past the last depth is formed but not read.
+            unsafe {
+                for v in 0..MV {
+                    row[v] = s.load(a.add(v * S::LANES));
+                }
+                for j in 0..W {
+                    if LANES {
+                        for v in 0..MV {
+                            sums[j][v] = s.fma(row[v], s.load(at[j].add(p + v * S::LANES)), sums[j][v]);
+                        }
+                    } else {
+                        let x = s.splat(*at[j].add(p));
+                        for v in 0..MV {
+                            sums[j][v] = s.fma(row[v], x, sums[j][v]);
+                        }
                     }
                 }
             }
+            a = a.wrapping_add(MV * S::LANES);
+            p += depth.step;
         }
-        a = a.wrapping_add(a_step);
     }
     sums
 }

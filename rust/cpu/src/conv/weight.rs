@@ -6,7 +6,7 @@ use ferrograd_array::Result;
 use super::block::{Block, Grid, Source, copy_points};
 use super::direct::{check_size, ns, room, tile_rows, try_run};
 use super::geometry::Lattice;
-use super::microkernel::{columns, sums, tiles};
+use super::microkernel::{Depth, columns, sums, tiles};
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{Float, Kernel, Simd};
@@ -74,7 +74,7 @@ impl<T: Float> WeightPass<'_, T> {
                     x: gathered.as_ptr().cast::<T>(),
                     grads: grads.as_ptr().cast::<T>(),
                     sums: sums.get().wrapping_add(part * all + group * one),
-                    points: &grid.points(&block),
+                    depth: Depth { starts: &grid.rows(&block), run: block.count[3], step: grid.point_step() },
                     places: &places,
                     add: !first_block,
                 };
@@ -114,7 +114,8 @@ struct Task<'a, T> {
     x: *mut T,
     grads: *mut T,
     sums: *mut T,
-    points: &'a [u32],
+    /// The block's points.
+    depth: Depth<'a>,
     places: &'a [u32],
     add: bool,
 }
@@ -130,13 +131,13 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
             for panel in self.panels.0..self.panels.1 {
                 let first = panel * self.mr;
                 let rows = self.mr.min(rows - first);
-                let grads = self.grads.add((panel - self.panels.0) * self.mr * self.points.len());
+                let grads = self.grads.add((panel - self.panels.0) * self.mr * self.depth.len());
                 self.gather_grads(grads, first, rows, rows.next_multiple_of(S::LANES));
             }
             for panel in self.panels.0..self.panels.1 {
                 let first = panel * self.mr;
                 let rows = self.mr.min(rows - first);
-                let grads = self.grads.add((panel - self.panels.0) * self.mr * self.points.len()).cast_const();
+                let grads = self.grads.add((panel - self.panels.0) * self.mr * self.depth.len()).cast_const();
                 if lanes {
                     tiles!(self.lanes::<S>(s, self.places.len(), rows, first, grads));
                 } else {
@@ -157,7 +158,7 @@ impl<T: Float> Task<'_, T> {
         // SAFETY: the caller made room for every point; the points lie inside the gradient.
         unsafe {
             if rows < width {
-                std::ptr::write_bytes(to, 0, self.points.len() * width);
+                std::ptr::write_bytes(to, 0, self.depth.len() * width);
             }
             self.block.rows(|[n, d, h]| {
                 let at = [first[0] + n, first[1] + d, first[2] + h, first[3]];
@@ -212,14 +213,24 @@ impl<T: Float> Task<'_, T> {
         // SAFETY: rows and places are this task's; the tables stay inside what was gathered.
         unsafe {
             let x = self.x.cast_const().add(if LANES { first } else { 0 });
-            let zero = [[s.zero(); MV]; W];
-            let sums =
-                sums::<T, S, MV, W, LANES>(s, grads, width, x, columns::<W>(self.places, start), self.points, zero);
             let to = self.sums.add(first * self.places.len() + start * width);
-            for j in 0..count {
-                for v in 0..MV {
-                    let at = to.add(j * width + v * S::LANES);
-                    s.store(at, if self.add { s.add(s.load(at), sums[j][v]) } else { sums[j][v] });
+            let mut before = [[s.zero(); MV]; W];
+            if self.add {
+                for j in 0..W {
+                    if j < count {
+                        for v in 0..MV {
+                            before[j][v] = s.load(to.add(j * width + v * S::LANES));
+                        }
+                    }
+                }
+            }
+            let columns = columns::<W>(self.places, start);
+            let sums = sums::<T, S, MV, W, LANES>(s, grads, x, columns, self.depth, before);
+            for j in 0..W {
+                if j < count {
+                    for v in 0..MV {
+                        s.store(to.add(j * width + v * S::LANES), sums[j][v]);
+                    }
                 }
             }
             count
