@@ -212,6 +212,22 @@ class backend:
     @staticmethod
     def atanh(input: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
+    def attention(q: Any, k: Any, v: Any, mask: Any, scale: Any, is_causal: Any) -> Any: ...
+    @staticmethod
+    def attention_grad(
+        g: Any,
+        q: Any,
+        k: Any,
+        v: Any,
+        mask: Any,
+        y: Any,
+        log_sums: Any,
+        kept: Any,
+        scale: Any,
+        is_causal: Any,
+        needs: Any,
+    ) -> Any: ...
+    @staticmethod
     def avg_pool(
         x: Any,
         kernel_size: Any,
@@ -696,6 +712,20 @@ class backend:
     def scatter_add(x: Any, index: Any, src: Any, dim: Any) -> Any: ...
     @staticmethod
     def searchsorted(sequence: Any, values: Any, right: Any) -> Any: ...
+    @staticmethod
+    def self_attention(x: Any, mask: Any, heads: Any, scale: Any, is_causal: Any) -> Any: ...
+    @staticmethod
+    def self_attention_grad(
+        g: Any,
+        x: Any,
+        mask: Any,
+        y: Any,
+        log_sums: Any,
+        kept: Any,
+        heads: Any,
+        scale: Any,
+        is_causal: Any,
+    ) -> Any: ...
     @staticmethod
     def setitem(x: Any, value: Any, index: Any) -> Any: ...
     @staticmethod

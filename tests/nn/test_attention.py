@@ -86,6 +86,36 @@ def test_a_nan_in_the_mask_is_a_nan_in_its_row():
     assert (y[1] == 1).all()
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("padded", [False, True])
+def test_fused_and_with_weights(batch_first, padded, rng):
+    """Without weights to return, the heads are read from one projection's rows; results and gradients are the same."""
+    fg.manual_seed(2)
+    layer = nn.MultiheadAttention(12, 3, batch_first=batch_first)
+    x = fg.tensor(rng.standard_normal((3, 3, 12)).astype(np.float32), requires_grad=True)
+    y = fg.tensor(rng.standard_normal((3, 3, 12)).astype(np.float32), requires_grad=True)
+    hidden = np.array([[False, False, True], [False, True, False], [False, False, False]]) if padded else None
+    for operands in ((x, x, x), (x, y, y), (x, y, x)):
+        found = []
+        for need_weights in (False, True):
+            result = layer(*operands, key_padding_mask=hidden, need_weights=need_weights)[0]
+            wanted = [*{id(o): o for o in operands}.values(), *layer.parameters()]
+            gradients = fg.autograd.grad((result * result).sum(), wanted)
+            found.append([result.detach().numpy(), *(g.numpy() for g in gradients)])
+        for fused, plain in zip(*found, strict=True):
+            np.testing.assert_allclose(fused, plain, rtol=2e-5, atol=2e-5)
+
+
+def test_of_long_sequences_no_scores_are_in_memory():
+    """What stays in memory after a forward and a backward pass, in use or cached, is less than half of the scores."""
+    q = fg.randn(1, 1, 2048, 8).requires_grad_()
+    fg.empty_cache()
+    before = fg.memory_stats()["in_use"]
+    fg.autograd.grad(F.scaled_dot_product_attention(q, q, q, is_causal=True).sum(), [q])
+    stats = fg.memory_stats()
+    assert stats["in_use"] + stats["cached"] - before < 2048 * 2048 * 4 / 2
+
+
 def test_no_look_ahead():
     """With the causal mask, or with the hint, a later input changes no earlier result."""
     fg.manual_seed(1)

@@ -28,6 +28,16 @@ def _attention(q, k, v, mask=None, *, is_causal=False, scale=None, enable_gqa=Fa
     return e / np.where(total > 0, total, 1.0) @ v
 
 
+def _self_attention(x, mask, *, heads, scale, is_causal):
+    n, length, width = x.shape
+    q, k, v = np.moveaxis(x.reshape(n, length, 3, heads, width // 3 // heads), (2, 3), (0, 2))
+    y = _attention(q, k, v, mask, is_causal=is_causal, scale=scale)
+    return y.swapaxes(1, 2).reshape(n, length, width // 3)
+
+
+_PACKED = {"heads": 2, "scale": 1.0, "is_causal": False}
+
+
 def _sample(q, k, v, mask=None, **attributes):
     mask = Arr(mask) if isinstance(mask, tuple) else mask
     return Sample((Arr(q), Arr(k), Arr(v), mask), attributes)
@@ -65,6 +75,7 @@ ROWS = [
             _sample((0, 4, 5), (0, 3, 5), (0, 3, 2), is_causal=True),
             _sample((2, 3, 65, 33), (2, 3, 70, 33), (2, 3, 70, 17), is_causal=True),
             _sample((2, 2, 40, 64), (2, 2, 130, 64), (2, 2, 130, 64), (2, 1, 1, 130)),
+            _sample((1, 300, 24), (1, 300, 24), (1, 300, 24), is_causal=True),
         ],
         [
             _bad(
@@ -93,5 +104,31 @@ ROWS = [
         rtol=5e-6,
         scaled=True,
         torch=lambda t, *operands, **attributes: t.nn.functional.scaled_dot_product_attention(*operands, **attributes),
+    ),
+    Row(
+        "self_attention",
+        _self_attention,
+        [
+            Sample((Arr((2, 4, 18)), None), {"heads": 2, "scale": 0.6, "is_causal": False}),
+            Sample((Arr((1, 5, 6)), None), {"heads": 1, "scale": 1.0, "is_causal": True}),
+            Sample((Arr((2, 4, 12)), np.eye(4, dtype=bool)), {"heads": 4, "scale": 1.0, "is_causal": False}),
+            Sample(
+                (Arr((2, 3, 12)), Arr((2, 1, 1, 3), differentiable=False)),
+                {"heads": 2, "scale": 1.0, "is_causal": False},
+            ),
+            Sample((Arr((0, 4, 6)), None), {"heads": 2, "scale": 1.0, "is_causal": False}),
+            Sample((Arr((2, 0, 6)), None), {"heads": 2, "scale": 1.0, "is_causal": True}),
+            Sample((Arr((3, 70, 72)), None), {"heads": 3, "scale": 0.3, "is_causal": True}),
+            Sample((Arr((2, 150, 24)), None), {"heads": 2, "scale": 0.5, "is_causal": False}),
+        ],
+        [
+            Bad((Arr((2, 4, 8)), None), _PACKED, fg.ShapeError, "multiple of 3 x 2 heads"),
+            Bad((Arr((4, 12)), None), _PACKED, fg.ShapeError, "self_attention: input: expected shape"),
+            Bad((Arr((2, 4, 12)), Arr((3, 3))), _PACKED, fg.ShapeError, "mask: expected a shape that broadcasts"),
+            Bad((Arr((2, 4, 12), kind="int"), None), _PACKED, fg.DTypeError, "expected a floating-point dtype"),
+        ],
+        rtol=5e-6,
+        scaled=True,
+        parts=(0,),
     ),
 ]

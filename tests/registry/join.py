@@ -79,6 +79,17 @@ ROWS = [
         torch=lambda t, *xs, dim: t.cat(xs, dim),
     ),
     Row(
+        "split",
+        lambda x, sizes, dim: tuple(np.split(x, np.cumsum(sizes)[:-1], dim)),
+        [
+            Sample((Arr((5, 3)),), {"sizes": (2, 3), "dim": 0}),
+            Sample((Arr((2, 6)),), {"sizes": (1, 0, 5), "dim": 1}),
+            Sample((Arr((4,)),), {"sizes": (4,), "dim": 0}),
+            Sample((Arr((40, 33, 20)),), {"sizes": (11, 11, 11), "dim": 1}),
+        ],
+        torch=lambda t, x, *, sizes, dim: t.split(x, sizes, dim),
+    ),
+    Row(
         "stack",
         lambda *xs, dim: np.stack(xs, dim),
         [

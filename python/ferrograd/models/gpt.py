@@ -49,11 +49,15 @@ class CausalSelfAttention(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """The projected means."""
-        n, length, features = x.shape
-        heads = functions.reshape(self.c_attn(x), n, length, 3, self.n_head, features // self.n_head)
-        q, k, v = functions.unbind(functions.permute(heads, 2, 0, 3, 1, 4))
-        y = F.scaled_dot_product_attention(q, k, v, dropout_p=self.dropout if self.training else 0.0, is_causal=True)
-        y = functions.reshape(functions.transpose(y, 1, 2), n, length, features)
+        y = ops.self_attend(
+            self.c_attn(x),
+            None,
+            random.default_generator.state,
+            heads=self.n_head,
+            scale=1.0 / math.sqrt(x.shape[2] // self.n_head),
+            is_causal=True,
+            dropout_p=self.dropout if self.training else 0.0,
+        )
         return self.resid_dropout(self.c_proj(y))
 
 

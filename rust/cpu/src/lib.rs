@@ -1,6 +1,7 @@
 //! The op table for CPUs. One module a family; every function takes arrays, checks them, and returns new ones.
 
 pub mod activation;
+pub mod attention;
 mod bits;
 mod cast;
 pub mod conv;

@@ -64,7 +64,7 @@ def scaled_dot_product_attention(
         if is_causal:
             raise RuntimeError(f"{name}: attn_mask: expected None with is_causal=True, got a mask")
         attn_mask = _checked_mask(name, as_tensor(attn_mask), query, (*batch, query.shape[-2], key.shape[-2]))
-    return ops.attention(  # type: ignore[no-any-return]
+    return ops.attend(  # type: ignore[no-any-return]
         query,
         key,
         value,
@@ -163,7 +163,7 @@ def multi_head_attention_forward(
         raise _core.ShapeError(f"{name}: value: expected the key's sizes, got key {shapes[0]} and value {shapes[1]}")
     same_key, same_value = query is key, key is value
     query, key, value = (_batch_first(x, batched) for x in (query, key, value))
-    n, length, embed_dim = query.shape
+    n, _length, embed_dim = query.shape
     if embed_dim != embed_dim_to_check:
         raise _core.ShapeError(f"{name}: query: expected {embed_dim_to_check} features, got {embed_dim}")
     if embed_dim % num_heads:
@@ -182,10 +182,22 @@ def multi_head_attention_forward(
         _padding_mask(name, key_padding_mask, query, key.shape[1], batched),
     ]
 
+    dropout_p = float(dropout_p) if training else 0.0
+    state = random.default_generator.state
+    scale = 1.0 / math.sqrt(embed_dim // num_heads)
+    plain = all(x is None for x in (bias_k, bias_v, static_k, static_v)) and not add_zero_attn
+    if same_key and same_value and plain and not use_separate_proj_weight and not need_weights:
+        x = _linear(query, in_proj_weight, in_proj_bias)
+        y = ops.self_attend(
+            x, _sum(masks), state, heads=num_heads, scale=scale, is_causal=is_causal, dropout_p=dropout_p
+        )
+        y = _linear(y, out_proj_weight, out_proj_bias)
+        return ops.permute(y, dims=(1, 0, 2)) if batched else ops.getitem(y, index=(0,)), None
+
     if use_separate_proj_weight:
         weights = [q_proj_weight, k_proj_weight, v_proj_weight]
         biases = [None] * 3 if in_proj_bias is None else _pieces(in_proj_bias, (embed_dim,) * 3)
-        q, k, v = (ops.linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
+        q, k, v = (_linear(x, w, b) for x, w, b in zip((query, key, value), weights, biases, strict=True))
     else:
         q, k, v = _projected(query, key, value, same_key, same_value, in_proj_weight, in_proj_bias)
     if bias_k is not None or bias_v is not None:
@@ -195,27 +207,28 @@ def multi_head_attention_forward(
             ops.concatenate(x, ops.expand(b, shape=(n, 1, embed_dim)), dim=1) for x, b in ((k, bias_k), (v, bias_v))
         )
         masks = [_with_a_free_key(mask) for mask in masks]
-    q, k, v = (_heads(x, num_heads) for x in (q, k, v))
+    q, k, v = (ops.split_heads(x, num_heads) for x in (q, k, v))
     k = k if static_k is None else ops.reshape(static_k, shape=(n, num_heads, -1, embed_dim // num_heads))
     v = v if static_v is None else ops.reshape(static_v, shape=(n, num_heads, -1, embed_dim // num_heads))
     if add_zero_attn:
         k, v = (ops.pad(x, padding=((0, 0), (0, 0), (0, 1), (0, 0)), value=0.0) for x in (k, v))
         masks = [_with_a_free_key(mask) for mask in masks]
-    mask = masks[0] if masks[1] is None else masks[1] if masks[0] is None else ops.add(*masks)
+    mask = _sum(masks)
 
-    dropout_p = float(dropout_p) if training else 0.0
-    state = random.default_generator.state
     weights_of_heads = None
     if need_weights:
-        scores = ops.attention_scores(q, k, mask, scale=_scale(q), is_causal=is_causal)
+        scores = ops.attention_scores(q, k, mask, scale=scale, is_causal=is_causal)
         weights_of_heads = ops.softmax(scores, dim=3)
         if dropout_p:
             weights_of_heads = ops.dropout(weights_of_heads, state, p=dropout_p)[0]
         y = ops.matmul(weights_of_heads, v)
     else:
-        y = ops.attention(q, k, v, mask, state, scale=_scale(q), is_causal=is_causal, dropout_p=dropout_p)
-    y = ops.reshape(ops.permute(y, dims=(0, 2, 1, 3)), shape=(n, length, embed_dim))
-    y = ops.linear(y, out_proj_weight, out_proj_bias)
+        y = ops.attend(q, k, v, mask, state, scale=scale, is_causal=is_causal, dropout_p=dropout_p)
+    # Into the order of (L, N, E) or (N, L, E) that the kernel wrote the heads in.
+    y = _by_rows(
+        ops.permute(y, dims=(0, 2, 1, 3)), lambda heads: ops.reshape(heads, shape=(*heads.shape[:2], embed_dim))
+    )
+    y = _linear(y, out_proj_weight, out_proj_bias)
 
     if weights_of_heads is not None and average_attn_weights:
         weights_of_heads = ops.mean(weights_of_heads, dim=(1,), keepdim=False)
@@ -289,7 +302,7 @@ def _with_a_free_key(mask: Any) -> Any:
     return None if mask is None else ops.pad(mask, padding=(*((0, 0),) * (len(mask.shape) - 1), (0, 1)), value=0.0)
 
 
-def _pieces(x: Any, sizes: tuple[int, ...], dim: int = 0) -> list[Any]:
+def _pieces(x: Any, sizes: tuple[int, ...], dim: int = 0) -> Any:
     """Consecutive parts of a dimension."""
     return list(ops.split(x, sizes=sizes, dim=dim))
 
@@ -298,14 +311,34 @@ def _projected(query: Any, key: Any, value: Any, same_key: bool, same_value: boo
     """Queries, keys and values: the input by the three parts of the weight (3·E, E), in one product where it is one."""
     e = query.shape[2]
     if same_key and same_value:
-        return _pieces(ops.linear(query, weight, bias), (e, e, e), dim=2)
+        return _parted(query, weight, bias, (e, e, e))
     sizes = (e, 2 * e) if same_value else (e, e, e)
     biases = [None] * len(sizes) if bias is None else _pieces(bias, sizes)
-    parts = [ops.linear(x, w, b) for x, w, b in zip((query, key, value), _pieces(weight, sizes), biases, strict=False)]
-    return [parts[0], *_pieces(parts[1], (e, e), dim=2)] if same_value else parts
+    pieces = _pieces(weight, sizes)
+    if same_value:
+        return [_linear(query, pieces[0], biases[0]), *_parted(key, pieces[1], biases[1], (e, e))]
+    return [_linear(x, w, b) for x, w, b in zip((query, key, value), pieces, biases, strict=True)]
 
 
-def _heads(x: Any, heads: int) -> Any:
-    """(N, L, E) as (N, heads, L, E/heads)."""
-    n, length, e = x.shape
-    return ops.permute(ops.reshape(x, shape=(n, length, heads, e // heads)), dims=(0, 2, 1, 3))
+def _linear(x: Any, weight: Any, bias: Any) -> Any:
+    return _by_rows(x, lambda rows: ops.linear(rows, weight, bias))
+
+
+def _parted(x: Any, weight: Any, bias: Any, sizes: tuple[int, ...]) -> list[Any]:
+    return list(_pieces(_linear(x, weight, bias), sizes, dim=2))
+
+
+def _by_rows(x: Any, f: Any) -> Any:
+    """f of x (N, L, …), in the order of N and L in which its rows lie: a layer is then one product, not N."""
+    if not x.is_contiguous():
+        order = (1, 0, *range(2, len(x.shape)))
+        turned = ops.permute(x, dims=order)
+        if turned.is_contiguous():
+            return ops.permute(f(turned), dims=(1, 0, 2))
+    return f(x)
+
+
+def _sum(masks: list[Any]) -> Any:
+    """Both masks in one, or the one that there is, or None."""
+    there = [mask for mask in masks if mask is not None]
+    return ops.add(*there) if len(there) == 2 else there[0] if there else None

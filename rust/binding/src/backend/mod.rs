@@ -3,6 +3,7 @@
 //!
 //! One file a family. A call is describable as data: operands first, attributes after them, `out` last.
 
+mod attention;
 mod conv;
 mod copy;
 mod elementwise;
@@ -70,6 +71,8 @@ pub fn with_out<'py>(
 
 #[pymodule]
 pub mod backend {
+    #[pymodule_export]
+    use super::attention::{attention, attention_grad, self_attention, self_attention_grad};
     #[pymodule_export]
     use super::conv::{conv, conv_input_grad, conv_weight_grad};
     #[pymodule_export]

@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use ferrograd_array::{Buffer, Result};
 
 use super::microkernel::{MAX_TILE, Tile, tile_shape};
-use super::{PackSource, Problem, Strided};
+use super::{Epilogue, Matrix, MatrixMut, PackSource, Problem, Strided};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -60,6 +60,59 @@ impl Plan {
         // SAFETY: the instruction set in force is the machine's.
         let (mr, nr) = unsafe { T::enter(isa, Shape) };
         Self { isa, mr, nr, pack_a, pack_b }
+    }
+}
+
+/// Products for a kernel that runs in a task of its own: on this thread, of operands read where they lie.
+#[derive(Clone, Copy)]
+pub(crate) struct InPlace {
+    plan: Plan,
+}
+
+impl InPlace {
+    pub(crate) fn new<T: Float>() -> Self {
+        Self { plan: Plan::new::<T>(false, false) }
+    }
+
+    /// Rows of a tile: products of fewer rows of A leave lanes idle.
+    pub(crate) fn rows(&self) -> usize {
+        self.plan.mr
+    }
+
+    /// C (m × n) = A (m × k) · B (k × n), or C += A·B where `accumulate`. Rows of A and of C are neighbours in memory:
+    /// only the steps of their columns are asked for. The depth should leave a panel of B in the first-level cache.
+    ///
+    /// # Safety
+    /// As [`super::gemm`].
+    pub(crate) unsafe fn product<T: Float>(
+        &self,
+        (m, n, k): (usize, usize, usize),
+        (a, a_step): (*const T, isize),
+        b: Matrix<T>,
+        (c, c_step): (*mut T, isize),
+        accumulate: bool,
+    ) {
+        if m == 0 || n == 0 {
+            return;
+        }
+        let c = MatrixMut::new(c, 1, c_step);
+        let problem = Problem { m, n, k, c, accumulate, epilogue: Epilogue::NONE };
+        let none = SyncPtr::new(std::ptr::null_mut());
+        let (a, b) = (Strided { ptr: a, step: 1, depth_step: a_step }, super::columns_of(b));
+        let block = Block {
+            problem: &problem,
+            a: Some(a),
+            b: Some(b),
+            pa: none,
+            pb: none,
+            plan: self.plan,
+            ic: 0,
+            jc: 0,
+            pc: 0,
+            depth: k,
+        };
+        // SAFETY: the plan's instruction set is the machine's; the caller's promise.
+        unsafe { T::enter(self.plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
     }
 }
 

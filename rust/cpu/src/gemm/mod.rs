@@ -16,6 +16,7 @@ use std::sync::Mutex;
 
 use ferrograd_array::{Error, Result};
 
+pub(crate) use blocking::InPlace;
 pub(crate) use microkernel::{MAX_TILE, Tile};
 pub use pack::{PackSource, Strided};
 
