@@ -51,6 +51,9 @@ LAYERS = [
     (lambda: nn.LSTM(3, 6, proj_size=2), (5, 2, 3)),
     (lambda: nn.GRU(3, 4, bidirectional=True), (5, 2, 3)),
     (lambda: nn.TransformerEncoderLayer(8, 2, 16, dropout=0.0), (5, 2, 8)),
+    # The gradients of gelu and silu need what these were applied to; no product is computed again for it.
+    (lambda: nn.Sequential(nn.Linear(6, 4), nn.GELU()), (3, 6)),
+    (lambda: nn.Sequential(nn.Conv1d(4, 6, 3), nn.SiLU()), (2, 4, 9)),
 ]
 
 

@@ -5,7 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .._core import is_grad_enabled
 from . import activation as a
+
+
+def with_product(activation: str, *operands: Any) -> bool:
+    """Whether an activation is best computed with the product of `operands` that it is applied to.
+
+    relu, sigmoid and tanh are, always. gelu and silu need what they were applied to for their gradient: a second product
+    in the backward pass costs more than a pass over memory, so while gradients are recorded they are ops of their own.
+    """
+    if activation not in ("gelu", "silu") or not is_grad_enabled():
+        return True
+    return not any(getattr(x, "requires_grad", False) for x in operands)
 
 
 def before_activation(g: Any, activation: str | None, result: Any, inputs: Callable[[], Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._core import ShapeError, backend
-from ._activation import before_activation
+from ._activation import activated, before_activation, with_product
 from ._op import op
 from .elementwise import add
 from .join import pad
@@ -74,6 +74,8 @@ def conv(
     moves: dict[str, Any] = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     if activation is None:
         return convolution(x, w, b, **moves)
+    if not with_product(activation, x, w, b):
+        return activated(convolution(x, w, b, **moves), activation)
     return convolution_activation(x, w, b, activation=activation, **moves)
 
 

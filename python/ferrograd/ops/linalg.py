@@ -6,7 +6,7 @@ import math
 from typing import Any
 
 from .._core import backend
-from ._activation import activated
+from ._activation import activated, with_product
 from ._op import op, sparing
 from .elementwise import add, mul
 from .view import getitem, permute, reshape
@@ -73,3 +73,10 @@ def _(g, needs, x, w, b, result, *, activation=None):
 def _(x, w, b, *, activation=None):
     a = matmul(x, transposed(w))
     return activated(a if b is None else add(a, b), activation)
+
+
+def affine(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
+    """`linear`, in one op or two, whichever is faster forward and backward together."""
+    if activation is None or with_product(activation, x, w, b):
+        return linear(x, w, b, activation=activation)
+    return activated(linear(x, w, b), activation)
