@@ -127,8 +127,9 @@ def memory(figures: dict[str, Any]) -> str:
         for library in libraries:
             m = found.get(library)
             cells.append(f"{m['peak'] / 2**20:.1f} MiB, {m['faults']:.0f}" if m else "–")
-        eager = found[EAGER]["peak"] / found["ferrograd"]["peak"] if EAGER in found else None
-        rows.append([*cells, f"{eager:.2f}" if eager else "–"])
+        ours, eager = (found.get(library, {}).get("peak", 0.0) for library in ("ferrograd", EAGER))
+        # Less than this is lost in what the libraries have taken already.
+        rows.append([*cells, f"{eager / ours:.2f}" if min(ours, eager) > 2**20 else "–"])
     text = "Peak memory above what the library takes after its first step, and page faults a step in steady state."
     return f"## Memory\n\n{text}\n\n{markdown(rows)}"
 
