@@ -43,6 +43,8 @@ def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
     saved = unpack(node)
     if create_graph and op.unfused is not None:
         return _through_unfused(node, g, saved)
+    if op.gap is not None:
+        saved.insert(op.gap, None)
     needs = [edge is not None for edge in node.edges]
     result = op.vjp(g, needs, *saved, **node.attributes)
     return result if type(result) is tuple else (result,)
@@ -87,7 +89,8 @@ def _walk(
     heap: list[tuple[int, Node]] = []
     leaves: dict[int, list[Any]] = {}  # id -> [leaf, gradient, whether nobody else holds it]
 
-    def send(edge: Any, g: Any, owned: bool) -> None:
+    def send(edge: Any, g: Any, among: Sequence[Any] = ()) -> None:
+        """Adds a share to what an edge has got; `among`: the shares of the same rule, where nobody else holds them."""
         kind = type(edge)
         if kind is Node:
             if g.shape != edge.shape or g._dtype != edge.dtype:
@@ -108,7 +111,10 @@ def _walk(
             slots[edge.index] = g if before is None else ops.add(before, g)
         else:
             if g.shape != edge.shape or g._dtype != edge._dtype:
-                g, owned = _fitted(g, edge), True
+                g = _fitted(g, edge)
+                owned = True
+            else:
+                owned = _times(g, among) == 1
             entry = leaves.get(id(edge))
             if entry is None:
                 leaves[id(edge)] = [edge, g, owned]
@@ -119,7 +125,7 @@ def _walk(
     try:
         for edge, g in roots:
             if allowed is None or id(target(edge)) in allowed:
-                send(edge, g, False)
+                send(edge, g)
         while heap:
             node = heapq.heappop(heap)[1]
             g = pending.pop(node)
@@ -137,11 +143,19 @@ def _walk(
             for edge, share in zip(node.edges, gradients, strict=True):
                 if edge is None or share is None or (allowed is not None and id(target(edge)) not in allowed):
                     continue
-                owned = share is not g and not create_graph and sum(other is share for other in gradients) == 1
-                send(edge, share, owned)
+                send(edge, share, () if create_graph or share is g else gradients)
         on_leaf(leaves)
     finally:
         set_grad_mode(before)
+
+
+def _times(x: Any, among: Sequence[Any]) -> int:
+    """How often this very object is there."""
+    n = 0
+    for other in among:
+        if other is x:
+            n += 1
+    return n
 
 
 def _capture_into(captured: dict[Any, Any], node: Node, g: Any) -> None:
@@ -183,8 +197,8 @@ def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
         )
     if anomaly.enabled:
         anomaly.check_outputs(outputs)
-    checked = [_root_gradient(y, g, k) for k, (y, g) in enumerate(zip(outputs, gradients, strict=True))]
-    return [(_edge(y), g) for y, g in zip(outputs, checked, strict=True)]
+    checked = [_root_gradient(y, gradients[k], k) for k, y in enumerate(outputs)]
+    return [(_edge(y), checked[k]) for k, y in enumerate(outputs)]
 
 
 def _root_gradient(output: Any, g: Any, index: int) -> Any:
@@ -240,8 +254,7 @@ def backward(
     Raises:
         RuntimeError: where no graph leads to a tensor, one was freed already, or a saved value was changed in place.
     """
-    outputs = [tensors] if isinstance(tensors, _core.TensorBase) else list(tensors)
-    roots = _roots(outputs, grad_tensors)
+    roots = _roots([tensors] if isinstance(tensors, _core.TensorBase) else list(tensors), grad_tensors)
     retain_graph = create_graph if retain_graph is None else retain_graph
 
     def on_leaf(leaves: dict[int, list[Any]]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
+from .._core import Saved
 from ..ops.view import alias
 from . import anomaly
 from .graph import Node, Packed
@@ -24,13 +25,20 @@ def unpack(node: Node) -> list[Any]:
                     f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "
                     "that no op made (through NumPy, say); copy before writing"
                 )
-    named = zip(node.op.saves, node.op.spec, node.saved, strict=True)
-    return [_unpacked(node, what, position, saved) for what, position, saved in named]
+    saves = node.op.saves
+    return [
+        saved.unpack(node, saves[k])
+        if type(saved) is Saved
+        else None
+        if saved is None
+        else _unpacked(node, saves[k], node.op.spec[k], saved)
+        for k, saved in enumerate(node.saved)
+    ]
 
 
 def _unpacked(node: Node, what: str, position: int, saved: Any) -> Any:
     kind = type(saved)
-    if kind is _core.Saved:
+    if kind is Saved:
         return saved.unpack(node, what)
     if kind is Packed:
         return _linked(node, position, saved.unpack())

@@ -56,6 +56,10 @@ class Linear(Module):
 
     def forward(self, input: Any, activation: str | None = None) -> Any:
         """x Wᵀ + b, and the activation's function of it where one is named."""
+        own = self._parameters
+        if "weight" in own and "bias" in own:
+            # Past `__getattr__`, which takes half a microsecond each.
+            return F.linear(input, own["weight"], own["bias"], activation=activation)
         return F.linear(input, self.weight, self.bias, activation=activation)
 
     def extra_repr(self) -> str:

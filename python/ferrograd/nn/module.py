@@ -86,9 +86,12 @@ class Module(Hooked):
     def __getattr__(self, name: str) -> Any:
         # Only for names that are not in __dict__; it may be empty while a copy or an unpickled module is made.
         own = self.__dict__
-        for kind in ("_parameters", "_buffers", "_modules"):
-            if kind in own and name in own[kind]:
-                return own[kind][name]
+        if "_parameters" in own and name in own["_parameters"]:
+            return own["_parameters"][name]
+        if "_modules" in own and name in own["_modules"]:
+            return own["_modules"][name]
+        if "_buffers" in own and name in own["_buffers"]:
+            return own["_buffers"][name]
         hint = "" if "_modules" in own else "; was super().__init__() called?"
         raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
 

@@ -41,7 +41,7 @@ from ..autograd.graph import Node, Output
 class Op:
     """What the engine knows of an op: its name, its rule, and what the rule asks for."""
 
-    __slots__ = ("forward", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
+    __slots__ = ("forward", "gap", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         code = forward.__code__
@@ -53,6 +53,8 @@ class Op:
         self.unfused: Callable[..., Any] | None = None
         self.saves: tuple[str, ...] = ()
         self.spec: tuple[int, ...] = ()
+        #: Where among what is saved the rule gets None for what is not; see `sparing`.
+        self.gap: int | None = None
 
     def position(self, what: str) -> int:
         """How `_core.capture` is told to save `what`."""
@@ -98,9 +100,7 @@ def _declared(forward: Callable[..., Any], spared: str, unless: str) -> Any:
             if lean is not None:
                 k = saves.index(spared)
                 lean.saves, lean.spec = saves[:k] + saves[k + 1 :], this.spec[:k] + this.spec[k + 1 :]
-                lean.vjp = lambda g, needs, *saved, **attributes: vjp(
-                    g, needs, *saved[:k], None, *saved[k:], **attributes
-                )
+                lean.vjp, lean.gap = vjp, k
             return vjp
 
         return declare

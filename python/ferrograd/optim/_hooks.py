@@ -63,21 +63,22 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(step)
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
-        if self.__dict__.get("_stepping"):
+        own = self.__dict__
+        if "_stepping" in own:
             return step(self, *args, **kwargs)
-        self._opt_called = True
-        for hook in self._hooked("step_pre"):
+        own["_opt_called"] = True
+        for hook in self._hooked("step_pre") if "_hooks" in own else ():
             changed = hook(self, args, kwargs)
             if changed is not None:
                 if not (isinstance(changed, tuple) and len(changed) == 2):
                     raise RuntimeError(f"step pre-hook: expected None or a tuple (args, kwargs), got {changed!r}")
                 args, kwargs = changed
-        self._stepping = True
+        own["_stepping"] = True
         try:
             result = step(self, *args, **kwargs)
         finally:
-            del self._stepping
-        for hook in self._hooked("step_post"):
+            del own["_stepping"]
+        for hook in self._hooked("step_post") if "_hooks" in own else ():
             hook(self, args, kwargs)
         return result
 

@@ -8,7 +8,8 @@ from itertools import chain
 from typing import Any
 
 from .. import _core
-from ..autograd import enable_grad, no_grad
+from .._core import set_grad_mode
+from ..autograd import enable_grad
 from ..creation import as_tensor
 from ..dtypes import BY_NAME
 from ..nn.module import zero_grad
@@ -131,7 +132,8 @@ class Optimizer(Hooks):
         if closure is not None:
             with enable_grad():
                 loss = closure()
-        with no_grad():
+        before = set_grad_mode(False)
+        try:
             for group in self.param_groups:
                 params, grads = [], []
                 for p in group["params"]:
@@ -141,6 +143,8 @@ class Optimizer(Hooks):
                         grads.append(g)
                 if params:
                     self._step_group(group, params, grads)
+        finally:
+            set_grad_mode(before)
         return loss
 
     def zero_grad(self, set_to_none: bool = True) -> None:

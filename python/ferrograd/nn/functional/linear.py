@@ -15,9 +15,9 @@ __all__ = ["bilinear", "linear"]
 
 def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None = None) -> Tensor:
     """x Wᵀ + b: x (*, in), weight (out, in), bias (out), result (*, out)."""
-    if activation is None:
-        return ops.linear(input, weight, bias)  # type: ignore[no-any-return]
-    return ops.affine(input, weight, bias, activation=activation)  # type: ignore[no-any-return]
+    if activation in ("gelu", "silu"):
+        return ops.affine(input, weight, bias, activation=activation)  # type: ignore[no-any-return]
+    return ops.linear(input, weight, bias, activation=activation)  # type: ignore[no-any-return]
 
 
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
