@@ -443,3 +443,49 @@ def test_what_is_scaled_by_a_constant_is_not_kept() -> None:
         y.sum().backward()
         assert x.grad is not None
         assert x.grad.tolist() == [0.5, 0.5, 0.5]
+
+
+PRODUCTS = {
+    "matmul": (lambda h, w: h @ w, (4, 3), (3, 2)),
+    "matmul of a batch with one": (lambda h, w: h @ w, (5, 4, 3), (3, 2)),
+    "matmul with a vector": (lambda h, w: h @ w, (4, 3), (3,)),
+    "matmul of a vector": (lambda h, w: h @ w, (3,), (3, 2)),
+    "linear": (F.linear, (4, 3), (2, 3)),
+    "linear and relu": (lambda h, w: F.linear(h, w, activation="relu"), (4, 3), (2, 3)),
+    "convolution": (lambda h, w: F.conv2d(h, w, padding=1), (2, 3, 5, 5), (4, 3, 3, 3)),
+    "transposed convolution": (F.conv_transpose2d, (2, 3, 5, 5), (3, 4, 3, 3)),
+    "mul": (lambda h, w: h * w, (4, 3), (3,)),
+}
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_a_factor_is_not_kept_where_the_other_needs_no_gradient(product: str) -> None:
+    """A frozen weight's input takes no memory until backward, and may be changed; one that is learned has it kept."""
+    function, shape, weight_shape = PRODUCTS[product]
+    rng = np.random.default_rng(3)
+    a, b = rng.standard_normal(shape), rng.standard_normal(weight_shape)
+
+    def gradient(frozen: bool, changed: bool) -> np.ndarray:
+        x, w = fg.tensor(a, requires_grad=True), fg.tensor(b, requires_grad=not frozen)
+        h = x * 1.0
+        y = function(h, w)
+        if changed:
+            h.detach().zero_()
+        y.square().sum().backward()
+        assert x.grad is not None
+        return x.grad.numpy()
+
+    np.testing.assert_allclose(gradient(True, True), gradient(False, False), rtol=1e-12, atol=1e-12)
+    with pytest.raises(RuntimeError, match="changed"):
+        gradient(False, True)
+
+
+def test_the_second_factor_is_not_kept_where_the_first_needs_no_gradient() -> None:
+    for function in (fg.matmul, fg.mul):
+        x, w = fg.full((2, 2), 3.0), fg.ones(2, 2, requires_grad=True)
+        h = w * 1.0
+        y = function(x, h)
+        h.detach().zero_()
+        y.sum().backward()
+        assert w.grad is not None
+        assert w.grad.tolist() == [[6.0 if function is fg.matmul else 3.0] * 2] * 2

@@ -43,8 +43,8 @@ def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
     saved = unpack(node)
     if create_graph and op.unfused is not None:
         return _through_unfused(node, g, saved)
-    if op.gap is not None:
-        saved.insert(op.gap, None)
+    for k in op.gaps:
+        saved.insert(k, None)
     needs = [edge is not None for edge in node.edges]
     result = op.vjp(g, needs, *saved, **node.attributes)
     return result if type(result) is tuple else (result,)

@@ -133,7 +133,7 @@ class _Call:
     """One call of a Function, as the engine sees an op."""
 
     unfused: Final = None
-    gap: Final = None
+    gaps: Final = ()
     __slots__ = ("function", "name", "parts", "saves", "shapes", "single", "spec")
 
     def __init__(

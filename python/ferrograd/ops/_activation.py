@@ -8,6 +8,9 @@ from typing import Any
 from .._core import is_grad_enabled
 from . import activation as a
 
+#: For `sparing`: these activations need what they are applied to for their gradient.
+NEEDS_INPUT = "activation in ('gelu', 'silu')"
+
 
 def with_product(activation: str, *operands: Any) -> bool:
     """Whether an activation is best computed with the product of `operands` that it is applied to.

@@ -41,7 +41,7 @@ from ..autograd.graph import Node, Output
 class Op:
     """What the engine knows of an op: its name, its rule, and what the rule asks for."""
 
-    __slots__ = ("forward", "gap", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
+    __slots__ = ("forward", "gaps", "name", "operands", "saves", "spec", "unfused", "variadic", "vjp")
 
     def __init__(self, forward: Callable[..., Any]) -> None:
         code = forward.__code__
@@ -54,7 +54,7 @@ class Op:
         self.saves: tuple[str, ...] = ()
         self.spec: tuple[int, ...] = ()
         #: Where among what is saved the rule gets None for what is not; see `sparing`.
-        self.gap: int | None = None
+        self.gaps: tuple[int, ...] = ()
 
     def position(self, what: str) -> int:
         """How `_core.capture` is told to save `what`."""
@@ -75,40 +75,46 @@ OPS: dict[str, Op] = {}
 
 def op(forward: Callable[..., Any]) -> Any:
     """Makes an op of a function over one backend call."""
-    return _declared(forward, "", "")
+    return _declared(forward, {})
 
 
-def sparing(what: str, unless: str) -> Callable[[Callable[..., Any]], Any]:
-    """As `op`, but `what` is saved only where `unless`, an expression of the operands and attributes, holds.
+def sparing(**unless: str) -> Callable[[Callable[..., Any]], Any]:
+    """As `op`, but what is named is saved only where an expression of the operands and attributes holds.
 
     Elsewhere the rule gets None for it. What is not saved takes no memory, and may be changed in place before backward.
+    `wanted(x)` in an expression says whether the operand x requires a gradient.
     """
-    return lambda forward: _declared(forward, what, unless)
+    return lambda forward: _declared(forward, unless)
 
 
-def _declared(forward: Callable[..., Any], spared: str, unless: str) -> Any:
-    this, lean = Op(forward), Op(forward) if spared else None
+def wanted(x: Any) -> bool:
+    """Whether an operand, which may be a number or None, requires a gradient."""
+    return getattr(x, "requires_grad", False)
+
+
+def _declared(forward: Callable[..., Any], unless: dict[str, str]) -> Any:
+    # One form of the op for each choice of what is saved; the first saves nothing of what can be spared, the last all.
+    forms = [Op(forward) for _ in range(1 << len(unless))]
+    this = forms[-1]
     OPS[this.name] = this
 
-    call = functools.wraps(forward)(_caller(this, lean, unless))
+    call = functools.wraps(forward)(_caller(forms, unless))
 
     def rule(saves: tuple[str, ...] = ()) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         def declare(vjp: Callable[..., Any]) -> Callable[..., Any]:
-            this.vjp = vjp
-            this.saves = saves
-            this.spec = tuple(this.position(what) for what in saves)
-            if lean is not None:
-                k = saves.index(spared)
-                lean.saves, lean.spec = saves[:k] + saves[k + 1 :], this.spec[:k] + this.spec[k + 1 :]
-                lean.vjp, lean.gap = vjp, k
+            for choice, form in enumerate(forms):
+                spared = {what for k, what in enumerate(unless) if not choice >> k & 1}
+                form.vjp = vjp
+                form.saves = tuple(what for what in saves if what not in spared)
+                form.spec = tuple(form.position(what) for what in form.saves)
+                form.gaps = tuple(k for k, what in enumerate(saves) if what in spared)
             return vjp
 
         return declare
 
     def unfused(composition: Callable[..., Any]) -> Callable[..., Any]:
-        this.unfused = composition
-        if lean is not None:
-            lean.unfused = composition
+        for form in forms:
+            form.unfused = composition
         return composition
 
     call.rule = rule  # type: ignore[attr-defined]
@@ -137,14 +143,15 @@ def _first_call(*args: Any, **attributes: Any) -> Any:
     return caller(*args, **attributes)  # type: ignore[name-defined]  # noqa: F821
 
 
-def _caller(this: Op, lean: Op | None, unless: str) -> Any:
+def _caller(forms: list[Op], unless: dict[str, str]) -> Any:
     scope: dict[str, Any] = {
-        "forward": this.forward, "this": this, "lean": lean, "Node": Node, "record_parts": _record_parts,
+        "forward": forms[0].forward, "this": forms[0], "forms": forms, "Node": Node, "record_parts": _record_parts,
+        "wanted": wanted,
     }  # fmt: skip
-    call: Any = types.FunctionType(_first_call.__code__, scope, this.name)
+    call: Any = types.FunctionType(_first_call.__code__, scope, forms[0].name)
 
     def specialise() -> None:
-        compiled = _compiled(this, lean, unless, scope)
+        compiled = _compiled(forms[0], unless, scope)
         call.__defaults__, call.__kwdefaults__ = compiled.__defaults__, compiled.__kwdefaults__
         call.__code__ = compiled.__code__
 
@@ -152,7 +159,7 @@ def _caller(this: Op, lean: Op | None, unless: str) -> Any:
     return call
 
 
-def _compiled(this: Op, lean: Op | None, unless: str, scope: dict[str, Any]) -> Any:
+def _compiled(this: Op, unless: dict[str, str], scope: dict[str, Any]) -> Any:
     import inspect  # a fifth of an import's time, where nothing else has loaded it
 
     signature = inspect.signature(this.forward)
@@ -162,11 +169,12 @@ def _compiled(this: Op, lean: Op | None, unless: str, scope: dict[str, Any]) -> 
         f"{'*' if p.kind is p.VAR_POSITIONAL else ''}{p.name}, " for p in bare if p.kind is not p.KEYWORD_ONLY
     )
     keywords = [p.name for p in bare if p.kind is p.KEYWORD_ONLY]
+    choice = " | ".join(f"({condition}) << {k}" for k, condition in enumerate(unless.values()))
     source = _CALLER.format(
         name=this.name, signature=str(signature)[1:-1], operands=operands,
         arguments=operands + ", ".join(f"{name}={name}" for name in keywords),
         attributes=", ".join(f"'{name}': {name}" for name in keywords),
-        this="this" if lean is None else f"this if {unless} else lean",
+        this=f"forms[{choice}]" if unless else "this",
     )  # fmt: skip
     made: dict[str, Any] = {}
     exec(compile(source, f"<op {this.name}>", "exec"), scope, made)

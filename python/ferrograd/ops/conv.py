@@ -9,14 +9,14 @@ from __future__ import annotations
 from typing import Any
 
 from .._core import ShapeError, backend
-from ._activation import activated, before_activation, with_product
-from ._op import op
+from ._activation import NEEDS_INPUT, activated, before_activation, with_product
+from ._op import op, sparing
 from .elementwise import add
 from .join import pad
 from .view import permute, reshape
 
 
-@op
+@sparing(x="wanted(w)")
 def convolution(x: Any, w: Any, b: Any, *, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """y[n, o, p] = b[o] + Σ_c Σ_k w[o, c, k] · x[n, c, p·stride + k·dilation - padding], x being zero outside.
 
@@ -27,12 +27,12 @@ def convolution(x: Any, w: Any, b: Any, *, stride: Any, padding: Any, dilation: 
     return backend.conv(x, w, b, stride, padding, dilation, groups)
 
 
-@convolution.rule(saves=("x", "w"))
-def _(g, needs, x, w, **moves):
-    return _gradients(g, needs, x, w, moves)
+@convolution.rule(saves=("x", "w", "x.shape"))
+def _(g, needs, x, w, shape_of_x, **moves):
+    return _gradients(g, needs, x, w, shape_of_x, moves)
 
 
-@op
+@sparing(x=f"wanted(w) or {NEEDS_INPUT}")
 def convolution_activation(
     x: Any, w: Any, b: Any, *, stride: Any, padding: Any, dilation: Any, groups: int, activation: str
 ) -> Any:
@@ -40,15 +40,14 @@ def convolution_activation(
     return backend.conv(x, w, b, stride, padding, dilation, groups, activation)
 
 
-@convolution_activation.rule(saves=("x", "w", "b", "result"))
-def _(g, needs, x, w, b, result, *, activation, **moves):
-    return _gradients(
-        before_activation(g, activation, result, lambda: convolution(x, w, b, **moves)), needs, x, w, moves
-    )
+@convolution_activation.rule(saves=("x", "w", "b", "result", "x.shape"))
+def _(g, needs, x, w, b, result, shape_of_x, *, activation, **moves):
+    e = before_activation(g, activation, result, lambda: convolution(x, w, b, **moves))
+    return _gradients(e, needs, x, w, shape_of_x, moves)
 
 
-def _gradients(e: Any, needs: Any, x: Any, w: Any, moves: dict[str, Any]) -> tuple[Any, Any, Any]:
-    gx = conv_input_grad(e, w, input_shape=x.shape, **moves) if needs[0] else None
+def _gradients(e: Any, needs: Any, x: Any, w: Any, shape_of_x: Any, moves: dict[str, Any]) -> tuple[Any, Any, Any]:
+    gx = conv_input_grad(e, w, input_shape=shape_of_x, **moves) if needs[0] else None
     gw = conv_weight_grad(e, x, weight_shape=w.shape, **moves) if needs[1] else None
     # With the channels last the engine sums e over all but them, as b was broadcast.
     gb = permute(e, dims=(0, *range(2, len(e.shape)), 1)) if needs[2] else None
@@ -79,7 +78,7 @@ def conv(
     return convolution_activation(x, w, b, activation=activation, **moves)
 
 
-@op
+@sparing(e="wanted(w)")
 def conv_input_grad(e: Any, w: Any, *, input_shape: Any, stride: Any, padding: Any, dilation: Any, groups: int) -> Any:
     """∂Q/∂x of `convolution` from e = ∂Q/∂y: Σ_o Σ_k w[o, c, k] · e[n, o, p] at p·stride + k·dilation - padding = i."""
     return backend.conv_input_grad(e, w, input_shape, stride, padding, dilation, groups)

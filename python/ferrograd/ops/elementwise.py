@@ -42,7 +42,7 @@ def _(g, needs):
     return g, neg(g) if needs[1] else None
 
 
-@sparing("x", unless="getattr(y, 'requires_grad', False)")
+@sparing(x="wanted(y)", y="wanted(x)")
 def mul(x: Any, y: Any) -> Any:
     """x_i · y_i."""
     return backend.mul(x, y)
@@ -53,7 +53,7 @@ def _(g, needs, x, y):
     return mul(g, y) if needs[0] else None, mul(g, x) if needs[1] else None
 
 
-@sparing("x", unless="getattr(y, 'requires_grad', False)")
+@sparing(x="wanted(y)")
 def div(x: Any, y: Any) -> Any:
     """x_i / y_i; of integers, in floats."""
     return backend.div(x, y)
@@ -66,7 +66,7 @@ def _(g, needs, x, y):
     return share, neg(mul(share, div(x, y))) if needs[1] else None
 
 
-@sparing("result", unless="getattr(y, 'requires_grad', False)")
+@sparing(result="wanted(y)")
 def pow(x: Any, y: Any) -> Any:
     """x_i to the power y_i."""
     return backend.pow(x, y)

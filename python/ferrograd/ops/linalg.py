@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from .._core import backend
-from ._activation import activated, with_product
-from ._op import op, sparing
-from .elementwise import add, mul
+from .._core import backend, is_grad_enabled
+from ._activation import NEEDS_INPUT, activated, before_activation, with_product
+from ._op import sparing
+from .elementwise import mul
 from .view import getitem, permute, reshape
 
 _NEW_LAST = (..., None)
@@ -27,16 +27,16 @@ def _as_rows(x: Any) -> Any:
     return x if len(shape) == 2 else reshape(x, shape=(math.prod(shape[:-1]), shape[-1]))
 
 
-@op
+@sparing(input="wanted(other)", other="wanted(input)")
 def matmul(input: Any, other: Any) -> Any:
     """x · y: (…, m, k) · (…, k, n), leading dimensions broadcast; a vector is a row on the left, a column on the right."""
     return backend.matmul(input, other)
 
 
-@matmul.rule(saves=("input", "other"))
-def _(g, needs, x, y):
+@matmul.rule(saves=("input", "other", "input.shape", "other.shape"))
+def _(g, needs, x, y, shape_of_x, shape_of_y):
     # ∂Q/∂X = E · Yᵀ and ∂Q/∂Y = Xᵀ · E; the engine sums over batches that were broadcast.
-    nx, ny = len(x.shape), len(y.shape)
+    nx, ny = len(shape_of_x), len(shape_of_y)
     if nx == 1 and ny == 1:
         return mul(g, y) if needs[0] else None, mul(g, x) if needs[1] else None
     if ny == 1:
@@ -57,7 +57,7 @@ def _(g, needs, x, y):
     return gx, gy
 
 
-@sparing("result", unless="activation is not None")
+@sparing(x=f"wanted(w) or {NEEDS_INPUT}", result="activation is not None")
 def linear(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
     """activation(x · wᵀ + b) for x (*, in), w (out, in), b (out,) or None."""
     return backend.linear(x, w, b, activation)
@@ -66,13 +66,11 @@ def linear(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:
 @linear.rule(saves=("x", "w", "b", "result"))
 def _(g, needs, x, w, b, result, *, activation=None):
     # With e = ∂Q/∂a, the gradient before the activation: ∂Q/∂x = Wᵀe, ∂Q/∂W = e·xᵀ, ∂Q/∂b = e, summed over all rows.
-    return backend.linear_grad(g, x, w, b, result, activation, *needs)
-
-
-@linear.unfused
-def _(x, w, b, *, activation=None):
-    a = matmul(x, transposed(w))
-    return activated(a if b is None else add(a, b), activation)
+    if not is_grad_enabled():
+        return backend.linear_grad(g, x, w, b, result, activation, *needs)
+    e = before_activation(g, activation, result, lambda: linear(x, w, b))
+    gw = matmul(permute(_as_rows(e), dims=(1, 0)), _as_rows(x)) if needs[1] else None
+    return matmul(e, w) if needs[0] else None, gw, e if needs[2] else None
 
 
 def affine(x: Any, w: Any, b: Any, *, activation: str | None = None) -> Any:

@@ -40,7 +40,7 @@ def _(x, weight, bias, *, normalized_shape, eps):
     return _normalize(x, center, variance, weight, bias, eps), None, None
 
 
-@sparing("result0", unless="activation is not None")
+@sparing(result0="activation is not None")
 def batch_norm(
     x: Any,
     weight: Any,
@@ -88,7 +88,7 @@ def _by_channel(x: Any, center: Any, variance: Any, weight: Any, bias: Any, eps:
     return relu(y) if activation == "relu" else y
 
 
-@sparing("result", unless="activation is not None")
+@sparing(result="activation is not None")
 def batch_norm_eval(
     x: Any, weight: Any, bias: Any, running_mean: Any, running_var: Any, *, eps: float, activation: str | None
 ) -> Any:

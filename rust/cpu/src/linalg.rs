@@ -72,34 +72,35 @@ pub fn linear(x: &Array, w: &Array, b: Option<&Array>, activation: Activation) -
 }
 
 /// The gradients of [`linear`] for x, w and b, those that `needs` asks for: with e = ∂Q/∂(x·wᵀ + b), made of the gradient
-/// `g` of the result, they are e·w, eᵀ·x over all rows, and the sum of e's rows. `result` is what `linear` gave; without
-/// an activation nothing reads it.
+/// `g` of the result, they are e·w, eᵀ·x over all rows, and the sum of e's rows. `result` is what `linear` gave, read where
+/// the activation is relu, sigmoid or tanh; `x` is read for gelu, silu and the gradient of w.
 pub fn linear_grad(
     g: &Array,
-    x: &Array,
+    x: Option<&Array>,
     w: &Array,
     b: Option<&Array>,
     result: Option<&Array>,
     activation: Activation,
     needs: [bool; 3],
 ) -> Result<[Option<Array>; 3]> {
-    if result.is_none() && activation != Activation::None {
-        return Err(Error::value("linear_grad", "result", "what linear gave, because it has an activation", "None"));
-    }
-    let before = match (activation, result) {
-        (Activation::Relu, Some(y)) => Some(elementwise::relu_grad(g, y, None)?),
-        (Activation::Sigmoid, Some(y)) => Some(elementwise::sigmoid_grad(g, y, None)?),
-        (Activation::Tanh, Some(y)) => Some(elementwise::tanh_grad(g, y, None)?),
-        // These two need what they were applied to, which was never stored.
-        (Activation::Gelu, _) => Some(elementwise::gelu_grad(g, &linear(x, w, b, Activation::None)?, None)?),
-        (Activation::Silu, _) => Some(elementwise::silu_grad(g, &linear(x, w, b, Activation::None)?, None)?),
-        (Activation::None, _) | (_, None) => None,
+    let given = |argument, array: Option<_>| {
+        array.ok_or_else(|| Error::value("linear_grad", argument, "an array, for this activation or gradient", "None"))
+    };
+    let input = || linear(given("x", x)?, w, b, Activation::None);
+    let before = match activation {
+        Activation::None => None,
+        Activation::Relu => Some(elementwise::relu_grad(g, given("result", result)?, None)?),
+        Activation::Sigmoid => Some(elementwise::sigmoid_grad(g, given("result", result)?, None)?),
+        Activation::Tanh => Some(elementwise::tanh_grad(g, given("result", result)?, None)?),
+        Activation::Gelu => Some(elementwise::gelu_grad(g, &input()?, None)?),
+        Activation::Silu => Some(elementwise::silu_grad(g, &input()?, None)?),
     };
     let e = before.as_ref().unwrap_or(g);
     let [needs_x, needs_w, needs_b] = needs;
     let gx = needs_x.then(|| matmul(e, w)).transpose()?;
     let e = if needs_w || needs_b { as_rows(e)? } else { return Ok([gx, None, None]) };
-    let gw = needs_w.then(|| matmul(&e.view(e.layout().permuted(&[1, 0])), &as_rows(x)?)).transpose()?;
+    let weight_grad = || matmul(&e.view(e.layout().permuted(&[1, 0])), &as_rows(given("x", x)?)?);
+    let gw = needs_w.then(weight_grad).transpose()?;
     let gb = needs_b.then(|| reduce::sum(&e, &[0], false)).transpose()?;
     Ok([gx, gw, gb])
 }

@@ -107,12 +107,12 @@ pub fn linear<'py>(
 type Gradients<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);
 
 /// The gradients of `linear` for x, w and b, those of the three that `needs_x`, `needs_w` and `needs_b` ask for, from the
-/// gradient `g` of its result; `result` is read only where there is an activation.
+/// gradient `g` of its result; see `cpu::linalg::linear_grad` for when x and the result may be None.
 #[pyfunction]
 #[pyo3(signature = (g, x, w, b, result, activation, needs_x, needs_w, needs_b))]
 pub fn linear_grad<'py>(
     g: &Bound<'py, PyAny>,
-    x: &Bound<'py, PyAny>,
+    x: Option<&Bound<'py, PyAny>>,
     w: &Bound<'py, PyAny>,
     b: Option<&Bound<'py, PyAny>>,
     result: Option<&Bound<'py, PyAny>>,
@@ -127,11 +127,21 @@ pub fn linear_grad<'py>(
         let operand = Operand::extract("linear_grad", argument, object)?;
         operand.into_array("linear_grad", argument).map_err(|e| to_py(py, e))
     };
-    let (g, x, w) = (array("g", g)?, array("x", x)?, array("w", w)?);
-    let (b, result) = (b.map(|b| array("b", b)).transpose()?, result.map(|y| array("result", y)).transpose()?);
-    let work = g.numel().max(x.numel()).max(w.numel());
-    let kernel =
-        || cpu::linalg::linear_grad(&g, &x, &w, b.as_ref(), result.as_ref(), activation, [needs_x, needs_w, needs_b]);
+    let maybe = |argument, object: Option<_>| object.map(|object| array(argument, object)).transpose();
+    let (g, w) = (array("g", g)?, array("w", w)?);
+    let (x, b, result) = (maybe("x", x)?, maybe("b", b)?, maybe("result", result)?);
+    let work = g.numel().max(w.numel()).max(x.as_ref().map_or(0, |x| x.numel()));
+    let kernel = || {
+        cpu::linalg::linear_grad(
+            &g,
+            x.as_ref(),
+            &w,
+            b.as_ref(),
+            result.as_ref(),
+            activation,
+            [needs_x, needs_w, needs_b],
+        )
+    };
     let [gx, gw, gb] = error::call(py, work, kernel)?;
     let tensor = |array: Option<ferrograd_array::Array>| array.map(|array| super::result(py, array, false)).transpose();
     Ok((tensor(gx)?, tensor(gw)?, tensor(gb)?))
