@@ -30,6 +30,8 @@ from worker import LIBRARIES, Worker  # noqa: E402
 from workloads import BRIEF, WORKLOADS  # noqa: E402
 
 PAUSE = 0.3
+#: What a step is timed with on a machine of its own, and on a busy one.
+CLOCKS = ("perf_counter", "process_time")
 #: A step of this many seconds is slow: fewer rounds will do.
 SLOW = 0.5
 SUITES = ("gemm", "conv", "ops", "train", "infer")
@@ -57,9 +59,9 @@ class Run:
 class Comparison:
     """Workers that take turns."""
 
-    def __init__(self, libraries: dict[str, tuple[str, int]]) -> None:
+    def __init__(self, libraries: dict[str, tuple[str, int]], clock: str = "perf_counter") -> None:
         """Names of the workers, with the library and the number of threads of each."""
-        self.workers = {name: Worker(library, threads) for name, (library, threads) in libraries.items()}
+        self.workers = {name: Worker(library, threads, clock) for name, (library, threads) in libraries.items()}
         self.prepared: dict[str, dict[str, Any]] = {}
 
     def prepare(self, workload: str) -> None:
@@ -123,10 +125,10 @@ def processor() -> str:
         return platform.processor() or platform.machine()
 
 
-def compare(run: Run, names: list[str], libraries: list[str], threads: int, rounds: int) -> None:
-    """Times of all libraries."""
-    comparison = Comparison({library: (library, threads) for library in libraries})
-    describe(run, comparison, threads)
+def compare(run: Run, names: list[str], libraries: list[str], threads: int, rounds: int, busy: Any = None) -> None:
+    """Times of all libraries; `busy`: the peaks of a core, where the machine is too busy to measure them."""
+    comparison = Comparison({library: (library, threads) for library in libraries}, CLOCKS[busy is not None])
+    describe(run, comparison, threads, busy)
     for name in names:
         comparison.prepare(name)
         run.put("times", name, comparison.measure(name, comparison.rounds(name, rounds)))
@@ -134,9 +136,12 @@ def compare(run: Run, names: list[str], libraries: list[str], threads: int, roun
     comparison.close()
 
 
-def describe(run: Run, comparison: Comparison, threads: int) -> None:
+def describe(run: Run, comparison: Comparison, threads: int, busy: Any = None) -> None:
     """What the times were measured on and with."""
     machine = comparison.machine()
+    if busy is not None:
+        machine |= {"fma_peak": busy[0] * 1e9, "copy": busy[1] * 1e9}
+        run.put("machine", "busy", True)
     run.put("machine", "processor", f"{processor()}, {threads} threads, {machine['isa']}")
     run.put("machine", "peaks", [*run.figures["machine"].get("peaks", []), machine])
     versions = {name: w.version for name, w in comparison.workers.items()}
@@ -172,6 +177,10 @@ def main() -> None:
     parser.add_argument("--compile", action="store_true", help="torch.compile too, which takes minutes to begin")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument(
+        "--busy", type=float, nargs=2, metavar=("GFLOP/s", "GB/s"),
+        help="other things run: one thread, the least processor time of the rounds; the peaks of a core are given",
+    )  # fmt: skip
     parser.add_argument("--json", type=Path, metavar="FILE", help="add the figures to this file")
     parser.add_argument("--table", type=Path, metavar="FILE", help="print the table of such a file, measure nothing")
     args = parser.parse_args()
@@ -187,7 +196,7 @@ def main() -> None:
         names = args.only or list(BRIEF)
     run, libraries = Run(args.json), installed(args.compile)
     if names:
-        compare(run, names, libraries, args.threads, args.rounds)
+        compare(run, names, libraries, 1 if args.busy else args.threads, args.rounds, args.busy)
     if "scaling" in suites:
         scaling(run, args.only or list(SCALED), args.rounds)
     if "memory" in suites:

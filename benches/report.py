@@ -59,9 +59,14 @@ def floor(name: str, figures: dict[str, Any]) -> float:
     return max(WORKLOADS[name].flops / fma, WORKLOADS[name].bytes / copy)
 
 
+def typical(t: list[float], figures: dict[str, Any]) -> float:
+    """The median of rounds; the least on a busy machine, where every disturbance adds."""
+    return min(t) if figures["machine"].get("busy") else statistics.median(t)
+
+
 def ratios(name: str, figures: dict[str, Any]) -> tuple[float | None, float | None]:
     """PyTorch eager's time over ours, and the fastest peer's."""
-    medians = {library: statistics.median(t) for library, t in figures["times"][name].items()}
+    medians = {library: typical(t, figures) for library, t in figures["times"][name].items()}
     ours = medians.pop("ferrograd")
     eager = medians[EAGER] / ours if EAGER in medians else None
     return eager, min(medians.values()) / ours if medians else None
@@ -81,9 +86,9 @@ def times(suite: str, figures: dict[str, Any]) -> str:
         cells.append(human(least) if least else "–")
         for library in libraries:
             t = measured[name].get(library)
-            middle = statistics.median(t) if t else 0.0
+            middle = typical(t, figures) if t else 0.0
             cells.append(f"{human(middle)} ({(max(t) - min(t)) / middle:.0%})" if t else "–")
-        cells.append(f"{least / statistics.median(measured[name]['ferrograd']):.0%}" if least else "–")
+        cells.append(f"{least / typical(measured[name]['ferrograd'], figures):.0%}" if least else "–")
         cells += ["–" if ratio is None else f"{ratio:.2f}" for ratio in ratios(name, figures)]
         rows.append(cells)
     lines = [f"## {TITLES[suite]}", "", markdown(rows)]
@@ -139,11 +144,13 @@ def table(figures: dict[str, Any]) -> str:
     parts = []
     if "machine" in figures:
         fma, copy = peaks(figures)
+        busy = figures["machine"].get("busy")
+        clock = "the least processor times, of one thread on a busy machine," if busy else "medians"
         versions = dict.fromkeys(figures["machine"]["versions"].values())
         parts.append(
             f"{figures['machine']['processor']}; {', '.join(versions)}\n\n"
             f"FMA peak {fma / 1e9:.0f} GFLOP/s, copy {copy / 1e9:.1f} GB/s (medians of {len(figures['machine']['peaks'])} "
-            "measurements). Times are medians of rounds in which the libraries take turns; (spread) = (max − min) / median; "
+            f"measurements). Times are {clock} of rounds in which the libraries take turns; (spread) = (max − min) / it; "
             "a ratio is a peer's time over ours. The floor is the larger of FLOPs at the FMA peak and bytes at the copy's rate."
         )
     parts += [times(suite, figures) for suite in TITLES]
