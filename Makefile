@@ -140,7 +140,8 @@ $(VENVS:=/.made):
 
 dist/.wheel: .venv-build/.maturin $(RUST) $(PACKAGE) | cargo
 	rm -f dist/*.whl
-	.venv-build/bin/maturin build --release --interpreter $(CURDIR)/.venv-build/bin/python --out dist
+	.venv-build/bin/maturin build --release --compression-level 9 \
+		--interpreter $(CURDIR)/.venv-build/bin/python --out dist
 	@touch $@
 
 # pip leaves an installed wheel of the same version in place, whatever the new one holds.

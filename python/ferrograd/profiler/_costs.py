@@ -29,6 +29,34 @@ def _linear(result: Any, x: Any, w: Any, *_: Any) -> float:
     return 2.0 * _elements(result) * int(w.shape[1])
 
 
+def _linear_grad(result: Any, grad: Any, x: Any, w: Any, b: Any, y: Any, activation: Any, *needs: bool) -> float:
+    # gelu and silu need what they were applied to, which is computed again.
+    products = needs[0] + needs[1] + (activation in ("gelu", "silu"))
+    return 2.0 * _elements(grad) * int(w.shape[1]) * products
+
+
+def _attention(result: Any, q: Any, k: Any, v: Any, *_: Any) -> float:
+    # Scores of queries with keys, and sums of values by them.
+    return 2.0 * _elements(q) * int(k.shape[-2]) * (1 + v.shape[-1] / q.shape[-1])
+
+
+def _attention_grad(
+    result: Any, grad: Any, q: Any, k: Any, v: Any, mask: Any, y: Any, log_sums: Any, weights: Any, *_: Any
+) -> float:
+    # Where the weights were not kept, the scores are computed again.
+    return 2.0 * _attention(None, q, k, v) + (2.0 * _elements(q) * int(k.shape[-2]) if weights is None else 0.0)
+
+
+def _self_attention(result: Any, x: Any, *_: Any) -> float:
+    return 4.0 * _elements(x) / 3 * int(x.shape[1])
+
+
+def _self_attention_grad(
+    result: Any, grad: Any, x: Any, mask: Any, y: Any, log_sums: Any, weights: Any, *_: Any
+) -> float:
+    return (2.0 if weights is not None else 2.5) * _self_attention(None, x)
+
+
 def _taps(w: Any) -> int:
     return math.prod(w.shape[1:])
 
@@ -71,17 +99,22 @@ def _lstm_grad(
 
 #: FLOPs of the calls that multiply matrices; every other call counts none.
 _FLOPS: dict[str, Callable[..., float]] = {
+    "attention": _attention,
+    "attention_grad": _attention_grad,
     "conv": _conv,
     "conv_input_grad": _conv_input_grad,
     "conv_weight_grad": _conv_weight_grad,
     "gru_sequence": _sequence,
     "gru_sequence_grad": _sequence_grad,
     "linear": _linear,
+    "linear_grad": _linear_grad,
     "lstm_sequence": _lstm,
     "lstm_sequence_grad": _lstm_grad,
     "matmul": _matmul,
     "rnn_sequence": _sequence,
     "rnn_sequence_grad": _sequence_grad,
+    "self_attention": _self_attention,
+    "self_attention_grad": _self_attention_grad,
 }
 
 
