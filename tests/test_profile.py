@@ -259,7 +259,8 @@ def test_the_trace_is_a_chrome_trace_with_calls_inside_layers_and_nodes(tmp_path
     node = next(e for e in spans if e["cat"] == "node" and e["args"]["layer"] == "Net.body.0")
     assert node["name"] == "linear backward"
     assert inside(node, named("backward", "backward"))
-    assert inside(next(e for e in spans if e["name"] == "linear_grad"), node)
+    call = next(e for e in spans if e["name"] == "linear_grad" and e["args"]["layer"] == "Net.body.0")
+    assert inside(call, node)
     assert not inside(node, named("Net", "layer"))
 
 
