@@ -139,18 +139,31 @@ impl<T: Float> RowOp<T> for Softmax {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
             let max = s.splat(reduce::dense::<T, S, Max>(s, x, n, s.zero()));
-            let sum: T = segment_sum(s, n, |i, part| {
-                let e = T::exp(s, s.sub(load(s, x.add(i), part), max));
-                if part == S::LANES {
-                    s.store(out.add(i), e);
-                    e
-                } else {
-                    s.store_partial(out.add(i), part, e);
-                    s.load_partial(out.add(i), part)
-                }
-            });
+            let sum: T = segment_sum(
+                s,
+                n,
+                #[inline(always)]
+                |i, part| {
+                    let e = T::exp(s, s.sub(load(s, x.add(i), part), max));
+                    if part == S::LANES {
+                        s.store(out.add(i), e);
+                        e
+                    } else {
+                        s.store_partial(out.add(i), part, e);
+                        s.load_partial(out.add(i), part)
+                    }
+                },
+            );
             let scale = s.splat(T::ONE / sum);
-            map(s, out, out, out, n, |e, _| s.mul(e, scale));
+            map(
+                s,
+                out,
+                out,
+                out,
+                n,
+                #[inline(always)]
+                |e, _| s.mul(e, scale),
+            );
         }
     }
 
@@ -167,7 +180,10 @@ impl<T: Float> RowOp<T> for Softmax {
                     at.store(s, i, v, e);
                 }
             }
-            let scale = sum.map(|sum| s.div(s.splat(T::ONE), sum));
+            let mut scale = sum;
+            for v in 0..NV {
+                scale[v] = s.div(s.splat(T::ONE), sum[v]);
+            }
             for i in 0..at.n {
                 for v in 0..NV {
                     at.store(s, i, v, s.mul(at.load(s, at.out, i, v), scale[v]));
@@ -199,7 +215,15 @@ impl<T: Float> RowOp<T> for LogSoftmax {
         unsafe {
             let max = s.splat(reduce::dense::<T, S, Max>(s, x, n, s.zero()));
             let log = T::log(s, s.splat(reduce::dense::<T, S, SumExp>(s, x, n, max)));
-            map(s, x, x, out, n, |x, _| s.sub(s.sub(x, max), log));
+            map(
+                s,
+                x,
+                x,
+                out,
+                n,
+                #[inline(always)]
+                |x, _| s.sub(s.sub(x, max), log),
+            );
         }
     }
 
@@ -214,7 +238,10 @@ impl<T: Float> RowOp<T> for LogSoftmax {
                     sum[v] = s.add(sum[v], T::exp(s, s.sub(at.load(s, at.a, i, v), max[v])));
                 }
             }
-            let log = sum.map(|sum| T::log(s, sum));
+            let mut log = sum;
+            for v in 0..NV {
+                log[v] = T::log(s, sum[v]);
+            }
             for i in 0..at.n {
                 for v in 0..NV {
                     at.store(s, i, v, s.sub(s.sub(at.load(s, at.a, i, v), max[v]), log[v]));
@@ -232,9 +259,22 @@ impl<T: Float> RowOp<T> for SoftmaxGrad {
     unsafe fn row<S: Simd<T>>(s: S, y: *const T, g: *const T, out: *mut T, n: usize) {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
-            let dot: T = segment_sum(s, n, |i, part| s.mul(load(s, y.add(i), part), load(s, g.add(i), part)));
+            let dot: T = segment_sum(
+                s,
+                n,
+                #[inline(always)]
+                |i, part| s.mul(load(s, y.add(i), part), load(s, g.add(i), part)),
+            );
             let dot = s.splat(dot);
-            map(s, y, g, out, n, |y, g| s.mul(y, s.sub(g, dot)));
+            map(
+                s,
+                y,
+                g,
+                out,
+                n,
+                #[inline(always)]
+                |y, g| s.mul(y, s.sub(g, dot)),
+            );
         }
     }
 
@@ -267,7 +307,15 @@ impl<T: Float> RowOp<T> for LogSoftmaxGrad {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
             let sum = s.splat(reduce::dense::<T, S, Sum>(s, g, n, s.zero()));
-            map(s, y, g, out, n, |y, g| s.sub(g, s.mul(T::exp(s, y), sum)));
+            map(
+                s,
+                y,
+                g,
+                out,
+                n,
+                #[inline(always)]
+                |y, g| s.sub(g, s.mul(T::exp(s, y), sum)),
+            );
         }
     }
 

@@ -142,12 +142,30 @@ struct MapPlanes<T, F> {
     out: *mut T,
 }
 
+// Loops over the pointers rather than `map`: a closure that the compiler leaves as a function of its own has no
+// vector instructions.
 #[inline(always)]
 unsafe fn load<T: Float, S: Simd<T>, const N: usize>(s: S, from: [*mut T; N], at: usize, part: usize) -> [S::V; N] {
-    // SAFETY: as the caller's.
-    unsafe {
-        if part == S::LANES { from.map(|p| s.load(p.add(at))) } else { from.map(|p| s.load_partial(p.add(at), part)) }
+    let mut values = [s.zero(); N];
+    for k in 0..N {
+        // SAFETY: as the caller's.
+        unsafe {
+            let p = from[k].add(at);
+            values[k] = if part == S::LANES { s.load(p) } else { s.load_partial(p, part) };
+        }
     }
+    values
+}
+
+/// The numbers of channel `c`, each in all lanes.
+#[inline(always)]
+unsafe fn splat<T: Float, S: Simd<T>, const N: usize>(s: S, from: [*mut T; N], c: usize) -> [S::V; N] {
+    let mut values = [s.zero(); N];
+    for k in 0..N {
+        // SAFETY: as the caller's.
+        values[k] = s.splat(unsafe { *from[k].add(c) });
+    }
+    values
 }
 
 #[inline(always)]
@@ -164,7 +182,7 @@ impl<T: Float, F: Map<T>> Kernel<T> for MapPlanes<T, F> {
         for plane in self.block.first..self.block.last {
             // SAFETY: planes inside the arrays; n numbers of the channels.
             unsafe {
-                let p = self.p.map(|p| s.splat(*p.add(plane % self.n)));
+                let p = splat(s, self.p, plane % self.n);
                 let mut j = 0;
                 while j < inner {
                     let part = S::LANES.min(inner - j);
@@ -228,13 +246,21 @@ impl<T: Float, F: Summands<T>> Kernel<T> for SumPlanes<T, F> {
             let (o, c) = (plane / self.n, plane % self.n);
             // SAFETY: planes inside the arrays; n numbers of the channels; `(outer, 2, n)` sums.
             unsafe {
-                let p = self.p.map(|p| s.splat(*p.add(c)));
+                let p = splat(s, self.p, c);
                 let x = self.x;
-                let summand = |i: usize, part: usize| {
-                    let terms = self.f.apply(s, load(s, x, plane * inner + i, part), p);
-                    if part == S::LANES { terms } else { terms.map(|t| s.select(lanes_below(s, part), t, s.zero())) }
-                };
-                let (first, second): (T, T) = segment_sums(s, inner, summand);
+                let (first, second): (T, T) = segment_sums(
+                    s,
+                    inner,
+                    #[inline(always)]
+                    |i, part| {
+                        let [a, b] = self.f.apply(s, load(s, x, plane * inner + i, part), p);
+                        if part == S::LANES {
+                            return [a, b];
+                        }
+                        let counted = lanes_below(s, part);
+                        [s.select(counted, a, s.zero()), s.select(counted, b, s.zero())]
+                    },
+                );
                 *self.out.add(o * 2 * self.n + c) = first;
                 *self.out.add((o * 2 + 1) * self.n + c) = second;
             }

@@ -5,7 +5,7 @@ use crate::contiguous;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::reduce::{self, Sum, by_float, lanes_below, segment_sum, segment_sums};
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, Simd, inlined, vectorize};
 
 /// Elements of a task, about.
 const TASK: usize = 16 * 1024;
@@ -138,12 +138,17 @@ unsafe fn moments<T: Float, S: Simd<T>>(s: S, x: *const T, n: usize, count: T) -
     // SAFETY: as the caller's: n elements.
     let mean = unsafe { reduce::dense::<T, S, Sum>(s, x, n, s.zero()) } / count;
     let center = s.splat(mean);
-    let (first, second) = segment_sums(s, n, |i, part| {
-        // SAFETY: as above.
-        let d = s.sub(unsafe { s.load_partial(x.add(i), part) }, center);
-        let d = if part == S::LANES { d } else { s.select(lanes_below(s, part), d, s.zero()) };
-        [d, s.mul(d, d)]
-    });
+    let (first, second) = segment_sums(
+        s,
+        n,
+        #[inline(always)]
+        |i, part| {
+            // SAFETY: as above.
+            let d = s.sub(unsafe { s.load_partial(x.add(i), part) }, center);
+            let d = if part == S::LANES { d } else { s.select(lanes_below(s, part), d, s.zero()) };
+            [d, s.mul(d, d)]
+        },
+    );
     let rest = first / count;
     let var = second / count - rest * rest;
     (mean + rest, if var < T::ZERO { T::ZERO } else { var })
@@ -226,11 +231,21 @@ impl<T: Float> Kernel<T> for Backward<T> {
                 if !self.dx.is_null() {
                     let dx = self.dx.add(r * n);
                     let (w, count) = (self.weight, T::from_f64(n as f64));
-                    let h =
-                        |i: usize, part: usize| s.mul(s.load_partial(g.add(i), part), s.load_partial(w.add(i), part));
-                    let unit = |i: usize, part: usize| s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd);
+                    let h = inlined(
+                        #[inline(always)]
+                        |i: usize, part: usize| s.mul(s.load_partial(g.add(i), part), s.load_partial(w.add(i), part)),
+                    );
+                    let unit = inlined(
+                        #[inline(always)]
+                        |i: usize, part: usize| s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd),
+                    );
                     let first: T = segment_sum(s, n, &h);
-                    let second: T = segment_sum(s, n, |i, part| s.mul(h(i, part), unit(i, part)));
+                    let second: T = segment_sum(
+                        s,
+                        n,
+                        #[inline(always)]
+                        |i, part| s.mul(h(i, part), unit(i, part)),
+                    );
                     let (first, second) = (s.splat(first / count), s.splat(second / count));
                     for i in (0..n).step_by(S::LANES) {
                         let part = S::LANES.min(n - i);

@@ -106,16 +106,21 @@ const SECOND: usize = 64;
 #[inline(always)]
 pub fn segment_sums<T: Float, S: Simd<T>>(s: S, n: usize, f: impl Fn(usize, usize) -> [S::V; 2]) -> (T, T) {
     let (mut acc, mut total, mut vectors) = (s.zero(), T::ZERO, 0);
-    let first = segment_sum(s, n, |i, part| {
-        let [a, b] = f(i, part);
-        acc = s.add(acc, b);
-        vectors += 1;
-        if vectors == SECOND {
-            total += s.sum(acc);
-            (acc, vectors) = (s.zero(), 0);
-        }
-        a
-    });
+    let first = segment_sum(
+        s,
+        n,
+        #[inline(always)]
+        |i, part| {
+            let [a, b] = f(i, part);
+            acc = s.add(acc, b);
+            vectors += 1;
+            if vectors == SECOND {
+                total += s.sum(acc);
+                (acc, vectors) = (s.zero(), 0);
+            }
+            a
+        },
+    );
     (first, total + s.sum(acc))
 }
 

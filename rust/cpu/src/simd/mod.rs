@@ -137,6 +137,13 @@ pub trait Kernel<T: Float> {
     fn run<S: Simd<T>>(self, s: S) -> Self::Output;
 }
 
+/// The closure itself. `#[inline(always)]` may stand on a closure only where it is an argument, and a closure of a kernel
+/// needs it: left as a function of its own, it would have no vector instructions.
+#[inline(always)]
+pub fn inlined<F>(f: F) -> F {
+    f
+}
+
 /// Runs a kernel with the instruction set in force.
 #[inline]
 pub fn vectorize<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
