@@ -157,7 +157,10 @@ def test_a_run_that_bursts_names_the_step_and_keeps_the_weights_and_the_checkpoi
     with pytest.raises(FloatingPointError, match=r"in epoch 2, batch \d of 6 \(step \d+\); last good checkpoint"):
         t.fit(loader(), epochs=2)
     assert (tmp_path / "last.safetensors").read_bytes() == before
-    assert t.history.steps["objective"].shape[0] == t.step
+    steps = t.history.steps["objective"]
+    assert len(steps) == t.step + 1
+    assert np.isfinite(steps[:-1]).all()
+    assert not np.isfinite(steps[-1])
 
 
 def test_an_infinite_gradient_is_seen_before_the_step() -> None:

@@ -35,7 +35,7 @@ def test_columns_are_arrays_and_rows_records(history: fg.train.History) -> None:
     assert history.steps["lr"].shape == (18,)
     assert history["objective"][0] == pytest.approx(history.steps["objective"][:6].mean())
     assert set(history.layers) == {"0.weight", "0.bias", "1.weight", "1.bias", "4.weight", "4.bias"}
-    assert all(len(norms) == 3 and min(norms) > 0 for norms in history.layers.values())
+    assert all(len(norms) == 4 and min(norms) > 0 for norms in history.layers.values())
     assert "development error" in repr(history)
     with pytest.raises(KeyError, match="'dev eror': expected one of epoch, objective"):
         history["dev eror"]

@@ -30,7 +30,7 @@ class History:
         history["dev error"]        a column, float64, NaN where an epoch has no such figure
         history[-1]                 the last epoch's record, a dict
         history.steps["objective"]  a number a step
-        history.layers              the gradient norm of each parameter at the last step of each epoch
+        history.layers              each parameter's gradient norms: at the first step, and at the end of each epoch
         history.plot("curves.png")
     """
 
@@ -128,10 +128,13 @@ class History:
         for values, value in zip(self._steps.values(), (objective, gradient_norm, lr), strict=True):
             values.append(value)
 
-    def note_epoch(self, record: Mapping[str, float], layers: Mapping[str, float] | None = None) -> None:
+    def note_epoch(self, record: Mapping[str, float]) -> None:
         """Adds an epoch."""
         self.records.append(dict(record))
-        for name, norm in (layers or {}).items():
+
+    def note_layers(self, norms: Mapping[str, float]) -> None:
+        """Adds the gradient norm of each parameter."""
+        for name, norm in norms.items():
             self.layers.setdefault(name, []).append(norm)
 
     def state_dict(self) -> dict[str, Any]:

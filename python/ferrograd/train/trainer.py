@@ -184,7 +184,7 @@ class Trainer:
                     self._check(loss, inputs)
                     self.optimizer.zero_grad()
                     loss.backward()  # Backward pass: ∂Q/∂W.
-                    norm = self._clip()
+                    norm = self._clip(loss)
                     self.optimizer.step()  # Update: W = W - ε · ∂Q/∂W.
                     self._end_step(loss, norm, target, started)
                     progress.step(f"objective {self._sums.objective / self._sums.samples:.4f}")
@@ -262,9 +262,10 @@ class Trainer:
         if not (isinstance(loss, _core.TensorBase) and loss.numel() == 1):
             check_loss(loss)
         if not math.isfinite(loss.item()):
+            self.history.note_step(loss.item(), math.nan, self.lr)
             check_norm("the loss", loss.item(), self.model, inputs)
 
-    def _clip(self) -> float:
+    def _clip(self, loss: Any) -> float:
         """Holds the gradients within their bounds; their norm before."""
         parameters = [p for group in self.optimizer.param_groups for p in group["params"]]
         if self.clip_grad_norm is None:
@@ -272,12 +273,15 @@ class Trainer:
         else:
             norm = clip_grad_norm_(parameters, self.clip_grad_norm).item()
         if not math.isfinite(norm):
+            self.history.note_step(loss.item(), norm, self.lr)
             check_norm("the gradient's norm", norm, self.model, [])
         if self.clip_grad_value is not None:
             clip_grad_value_(parameters, self.clip_grad_value)
         return float(norm)
 
     def _end_step(self, loss: Any, norm: float, target: Any, started: float) -> None:
+        if self.step == 0:
+            self.history.note_layers(self._layer_norms())
         n, value = _metrics.samples(target), loss.item()
         mean = value / n if getattr(self.loss, "reduction", "mean") == "sum" else value
         self.history.note_step(mean, norm, self.lr)
@@ -299,7 +303,8 @@ class Trainer:
                     record[f"{name} {figure}"] = value
         record |= {"lr": self.history.last_step["lr"], "gradient norm": sums.norm / sums.batches}
         record["seconds"] = sums.seconds + time.perf_counter() - started
-        self.history.note_epoch(record, self._layer_norms())
+        self.history.note_epoch(record)
+        self.history.note_layers(self._layer_norms())
         self.epoch, self.batch, self._begun, self._sums = self.epoch + 1, 0, None, _Sums()
         if self.scheduler is not None and self.schedule_every == "epoch":
             self._schedule(self.monitored()[1])
