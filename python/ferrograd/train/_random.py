@@ -52,10 +52,10 @@ class Streams:
             self._look(f"{path}.{name}", part, depth - 1)
 
     def get(self) -> dict[str, Any]:
-        """The states of all, as what a checkpoint can hold."""
-        states: dict[str, Any] = {name: _state(stream) for name, stream in self._found.items()}
+        """The states of all."""
+        states = {name: _state(stream) for name, stream in self._found.items()}
         # NumPy's global stream, which older code draws from.
-        return states | {"python": _plain(random.getstate()), "numpy": _plain(np.random.get_state())}  # noqa: NPY002
+        return states | {"python": random.getstate(), "numpy": np.random.get_state()}  # noqa: NPY002
 
     def set(self, states: Mapping[str, Any]) -> None:
         """Goes on where `get` was called.
@@ -71,8 +71,8 @@ class Streams:
             )
         for name, stream in self._found.items():
             _restore(stream, states[name])
-        random.setstate(_tuples(states["python"]))
-        np.random.set_state(_numpy_global(states["numpy"]))  # noqa: NPY002
+        random.setstate(states["python"])
+        np.random.set_state(states["numpy"])  # noqa: NPY002
 
     @contextlib.contextmanager
     def kept(self) -> Iterator[None]:
@@ -85,46 +85,37 @@ class Streams:
 
 
 def _state(stream: Any) -> Any:
-    if isinstance(stream, Generator):
-        return _plain(stream.get_state().numpy())
     if isinstance(stream, np.random.Generator):
-        return _plain(stream.bit_generator.state)
-    return _plain(stream.getstate() if isinstance(stream, random.Random) else stream.get_state())
+        return stream.bit_generator.state
+    return stream.getstate() if isinstance(stream, random.Random) else stream.get_state()
 
 
 def _restore(stream: Any, state: Any) -> None:
-    if isinstance(stream, Generator):
-        stream.set_state(np.array(state, np.int64))
-    elif isinstance(stream, np.random.Generator):
-        stream.bit_generator.state = _like(stream.bit_generator.state, state)
+    if isinstance(stream, np.random.Generator):
+        stream.bit_generator.state = state
     elif isinstance(stream, random.Random):
-        stream.setstate(_tuples(state))
+        stream.setstate(state)
     else:
-        stream.set_state(_numpy_global(state))
+        stream.set_state(state)
 
 
-def _plain(value: Any) -> Any:
-    """A state in numbers, strings, lists and dicts."""
-    if isinstance(value, np.ndarray):
-        return value.tolist()
-    if isinstance(value, Mapping):
-        return {name: _plain(part) for name, part in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_plain(part) for part in value]
-    return value.item() if isinstance(value, np.generic) else value
+def packed(state: Any) -> Any:
+    """A state as numbers, strings, lists and dicts, which a checkpoint can hold."""
+    if isinstance(state, (np.ndarray, _core.TensorBase)):
+        values = np.asarray(state)
+        return {"array": values.tolist(), "dtype": values.dtype.name}
+    if isinstance(state, dict):
+        return {name: packed(part) for name, part in state.items()}
+    if isinstance(state, tuple):
+        # Python's own state is 625 plain numbers.
+        return tuple(packed(part) if isinstance(part, (np.ndarray, tuple)) else part for part in state)
+    return state
 
 
-def _tuples(value: Any) -> Any:
-    return tuple(_tuples(part) for part in value) if isinstance(value, list) else value
-
-
-def _numpy_global(state: Any) -> Any:
-    name, key, *rest = state
-    return (name, np.array(key, np.uint32), *rest)
-
-
-def _like(now: Any, state: Any) -> Any:
-    """The state with arrays where a bit generator has them now."""
-    if isinstance(now, Mapping):
-        return {name: _like(part, state[name]) for name, part in now.items()}
-    return np.array(state, now.dtype) if isinstance(now, np.ndarray) else state
+def unpacked(state: Any) -> Any:
+    """What was `packed`."""
+    if isinstance(state, dict):
+        if set(state) == {"array", "dtype"}:
+            return np.array(state["array"], state["dtype"])
+        return {name: unpacked(part) for name, part in state.items()}
+    return tuple(map(unpacked, state)) if isinstance(state, tuple) else state

@@ -24,7 +24,7 @@ from . import callbacks as _callbacks
 from . import metrics as _metrics
 from ._check import check_batch, check_loss, check_norm, note
 from ._modes import evaluating
-from ._random import Streams
+from ._random import Streams, packed, unpacked
 from .feed import Feed
 from .history import History
 from .lr_find import LRFound, lr_find
@@ -438,8 +438,8 @@ class Trainer:
             "position": {"first": self._first, "epoch": self.epoch, "step": self.step, "batch": self.batch},
             "sums": asdict(self._sums),
             "norms": self._layer_norms(),
-            "begun": self._begun,
-            "random": self._streams.get(),
+            "begun": packed(self._begun),
+            "random": packed(self._streams.get()),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -458,9 +458,9 @@ class Trainer:
         self.history.load_state_dict(state["history"])
         place = state["position"]
         self._first, self.epoch, self.step, self.batch = (place[k] for k in ("first", "epoch", "step", "batch"))
-        self._sums, self._begun, self._norms = _Sums(**state["sums"]), state["begun"], state["norms"]
+        self._sums, self._begun, self._norms = _Sums(**state["sums"]), unpacked(state["begun"]), state["norms"]
         self.optimizer.zero_grad()
-        self._streams.set(state["random"])
+        self._streams.set(unpacked(state["random"]))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Writes `state_dict` to a file, for `fit(resume=path)`; the file appears as a whole or not at all."""
