@@ -2,6 +2,7 @@
 
 from .callbacks import Callback, EarlyStopping
 from .checkpoint import Checkpoint
+from .diagnosis import Diagnosis, Finding, diagnose
 from .history import History
 from .loggers import CSVLogger, TensorBoard
 from .lr_find import LRFound
@@ -9,6 +10,6 @@ from .metrics import Accuracy, Error, Mean, Metric
 from .trainer import Trainer
 
 __all__ = [
-    "Accuracy", "CSVLogger", "Callback", "Checkpoint", "EarlyStopping", "Error", "History", "LRFound", "Mean",
-    "Metric", "TensorBoard", "Trainer",
+    "Accuracy", "CSVLogger", "Callback", "Checkpoint", "Diagnosis", "EarlyStopping", "Error", "Finding", "History",
+    "LRFound", "Mean", "Metric", "TensorBoard", "Trainer", "diagnose",
 ]  # fmt: skip
