@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ import ferrograd as fg
 
 from . import data as datasets
 from . import nn, optim
+from .train import History, Trainer
 
 #: The test errors that a run must reach, by data set.
 BARS = {"scikit-learn digits": 0.020, "MNIST": 0.021}
@@ -62,99 +62,34 @@ def error(model: nn.Module, part: tuple[Any, Any], batch: int = 256) -> float:
     return wrong / len(labels)
 
 
-def batches(part: tuple[Any, Any], size: int, rng: np.random.Generator) -> Iterator[tuple[Any, Any]]:
-    """Mini-batches in random order, each image shifted at random."""
-    images, labels = part
-    order = rng.permutation(len(labels))
-    for k in range(0, len(order), size):
-        chosen = order[k : k + size]
-        yield fg.from_numpy(shifted(images[chosen], rng)), fg.from_numpy(labels[chosen])
+class Batches:
+    """Mini-batches in random order, each image shifted at random; anew each epoch."""
+
+    def __init__(self, part: tuple[Any, Any], size: int, rng: np.random.Generator) -> None:
+        self.part, self.size, self.rng = part, size, rng
+
+    def __len__(self) -> int:
+        return math.ceil(len(self.part[1]) / self.size)
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        images, labels = self.part
+        order = self.rng.permutation(len(labels))
+        for k in range(0, len(order), self.size):
+            chosen = order[k : k + self.size]
+            yield fg.from_numpy(shifted(images[chosen], self.rng)), fg.from_numpy(labels[chosen])
 
 
 def train(
     model: nn.Module, split: datasets.Split, epochs: int, seed: int, plain: bool, size: int = 32, lr: float = 2e-3
-) -> dict[str, list[float]]:
-    """Mini-batch Adam, its learning rate falling as a cosine; returns the three learning curves, a value an epoch."""
-    rng = np.random.default_rng(seed)
-    loss_of = nn.CrossEntropyLoss()
+) -> History:
+    """Mini-batch Adam, its learning rate falling as a cosine; the three learning curves watched."""
     optimizer = optim.Adam(model.parameters(), lr=lr)
-    curves: dict[str, list[float]] = {"objective": [], "training error": [], "development error": []}
-    steps = math.ceil(len(split.train[1]) / size)
-    for epoch in range(epochs):
-        for group in optimizer.param_groups:
-            group["lr"] = lr * 0.5 * (1 + math.cos(math.pi * epoch / epochs))
-        with _Progress(f"epoch {epoch + 1:>{len(str(epochs))}}/{epochs}", steps, plain) as progress:
-            total = 0.0
-            for images, labels in batches(split.train, size, rng):
-                loss = loss_of(model(images), labels)
-                optimizer.zero_grad()
-                loss.backward()
-                optimizer.step()
-                total += loss.item() * len(labels)
-                progress.step()
-            values = (total / len(split.train[1]), error(model, split.train), error(model, split.dev))
-            for curve, value in zip(curves.values(), values, strict=True):
-                curve.append(value)
-            progress.close("objective {:.4f}  training error {:6.2%}  development error {:6.2%}".format(*values))
-    return curves
-
-
-class _Progress:
-    """One epoch's progress bar, or one line where there is no terminal to draw on."""
-
-    def __init__(self, title: str, steps: int, plain: bool) -> None:
-        self.title = title
-        self.bar: Any = None
-        if not plain and sys.stderr.isatty():
-            from tqdm import tqdm
-
-            self.bar = tqdm(
-                total=steps, desc=title, unit="batch", bar_format="{desc} {bar:20} {n_fmt}/{total_fmt} {postfix}"
-            )
-
-    def step(self) -> None:
-        if self.bar is not None:
-            self.bar.update()
-
-    def close(self, text: str) -> None:
-        if self.bar is None:
-            print(f"{self.title}  {text}", flush=True)
-        else:
-            self.bar.set_postfix_str(text)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        if self.bar is not None:
-            self.bar.close()
-
-
-def plot(curves: dict[str, list[float]], title: str, path: Path) -> None:
-    """The objective above, the two errors below, over the epochs."""
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError:
-        raise datasets.DataError("the picture needs matplotlib: pip install 'ferrograd[demo]'") from None
-    figure = Figure(figsize=(7, 6), layout="constrained")
-    FigureCanvasAgg(figure)
-    above, below = figure.subplots(2, 1, sharex=True)
-    epochs = range(1, len(curves["objective"]) + 1)
-    marker = "o" if len(epochs) == 1 else ""
-    above.plot(epochs, curves["objective"], color="#444444", marker=marker, label="objective")
-    above.set_ylabel("cross entropy (nats)")
-    above.set_yscale("log")
-    below.plot(epochs, [100 * e for e in curves["training error"]], marker=marker, label="training error")
-    below.plot(epochs, [100 * e for e in curves["development error"]], marker=marker, label="development error")
-    below.set_ylabel("error (%)")
-    below.set_xlabel("epoch")
-    below.set_ylim(0, max(5.0, 1.1 * 100 * max(curves["development error"][len(epochs) // 8 :])))
-    for axes in (above, below):
-        axes.grid(alpha=0.3)
-        axes.legend()
-    figure.suptitle(title)
-    figure.savefig(path, dpi=100)
+    cosine = optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 0.5 * (1 + math.cos(math.pi * epoch / epochs)))
+    trainer = Trainer(
+        model, nn.CrossEntropyLoss(), optimizer, scheduler=cosine, progress="lines" if plain else None
+    )  # fmt: skip
+    batches = Batches(split.train, size, np.random.default_rng(seed))
+    return trainer.fit(batches, split.dev, epochs, train_error=split.train, batch_size=256)
 
 
 def run(data: Path | None, epochs: int | None, seed: int, out: Path, plain: bool) -> int:
@@ -171,11 +106,14 @@ def run(data: Path | None, epochs: int | None, seed: int, out: Path, plain: bool
         f"test; a network of {parameters:,} parameters"
     )
     started = time.perf_counter()
-    curves = train(model, split, epochs, seed, plain)
+    history = train(model, split, epochs, seed, plain)
     seconds = time.perf_counter() - started
     test_error = error(model, split.test)
     picture, weights = out / "curves.png", out / "model.safetensors"
-    plot(curves, f"{split.name}, seed {seed}: test error {test_error:.2%}", picture)
+    try:
+        history.plot(picture, title=f"{split.name}, seed {seed}: test error {test_error:.2%}")
+    except ImportError as why:
+        raise datasets.DataError(str(why)) from None
     fg.save(model.state_dict(), weights)
     bar = BARS[split.name]
     met = test_error <= bar

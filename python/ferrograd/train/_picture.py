@@ -57,6 +57,7 @@ def curves(history: History, path: str | os.PathLike[str] | None, title: str | N
             late = np.concatenate([values[len(epochs) // 8 :] for values in errors.values()])
             axes[1].set_ylim(0, max(5.0, 110 * float(np.nanmax(late))))
     axes[-1].set_xlabel("epoch")
+    axes[-1].xaxis.get_major_locator().set_params(integer=True)
     for ax in axes:
         ax.grid(alpha=0.3)
         ax.legend()

@@ -101,6 +101,8 @@ def diagnose(history: History, model: nn.Module | None = None, data: Any = None)
         return Diagnosis([Finding("no data", {"epochs": float(len(history))}, ADVICE["no data"])])
     batch = history.sample if data is None else data
     starved, dead = _vanishing(figures), _dead(dead_units(model, batch[:-1]) if model is not None and batch else [])
+    if starved and not dead and 0.0 in starved.values():
+        dead = starved  # No activation makes a gradient exactly 0 but where all of its units are dead.
     rules = (
         ("exploding gradient", _exploding(figures)),
         # What was so before the first step is not the learning rate's doing.

@@ -118,7 +118,7 @@ class History:
             if name in ("epoch", "lr", "seconds", "gradient norm") or (name == "dev objective" and self.metric):
                 continue
             full = name.replace("train ", "training ", 1).replace("dev ", "development ", 1)
-            parts.append(f"{full} {metrics.shown(name, value):>{7 if metrics.is_share(name) else 1}}")
+            parts.append(f"{full} {metrics.shown(name, value):>{6 if metrics.is_share(name) else 1}}")
         return "  ".join(parts)
 
     # -- writing -------------------------------------------------------------------------------------------------------
