@@ -60,7 +60,11 @@ left.legend(fontsize=8)
 x = np.linspace(-3, 3, 300, dtype=np.float32)[:, None]
 right.plot(*data, "o", color="grey", markersize=5, label="signal + noise")
 right.plot(x, np.sin(1.5 * x), color="black", linewidth=1, label="signal")
-for name, style in (("large", "tab:red"), ("large, early stopping", "tab:purple"), ("large, weight decay", "tab:green")):
+for name, style in (
+    ("large", "tab:red"),
+    ("large, early stopping", "tab:purple"),
+    ("large, weight decay", "tab:green"),
+):
     right.plot(x, runs[name][1].predict(x).numpy(), color=style, linewidth=2, label=name)
 right.set(xlabel="x", ylabel="y", ylim=(-2.2, 3.2))
 right.legend(fontsize=8, ncols=2)

@@ -57,6 +57,6 @@ verdict(
     right >= 0.8 * total and alarms <= healthy / 30,
 )
 
-# What to see: the table's diagonal. In the picture a rate too high jumps and stays up, one too low hardly falls, under-fitting
-# rests high, over-fitting's development curve turns upward, dead units and a vanishing gradient lie flat, an exploding one
-# begins far above all others.
+# What to see: the table's diagonal. In the picture a rate too high jumps and stays up, one too low hardly falls,
+# under-fitting rests high, over-fitting's development curve turns upward, dead units and a vanishing gradient lie flat, an
+# exploding one begins far above all others.

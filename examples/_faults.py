@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -126,7 +127,7 @@ def run(model: str, data: str, fault: str | None, seed: int) -> tuple[fg.train.H
         depth, activation = 8, nn.Sigmoid
     net = (DEVELOPMENT_MODELS | MODELS)[model](features, classes, width, depth, activation)
     with fg.no_grad():
-        for name, p in net.named_parameters():
+        for p in net.parameters():
             if fault == "exploding gradient" and p.ndim > 1:
                 p.mul_(6.0)
             if fault == "dead units" and p.ndim == 1 and p.shape[0] != classes:
@@ -137,8 +138,6 @@ def run(model: str, data: str, fault: str | None, seed: int) -> tuple[fg.train.H
         else optim.SGD(net.parameters(), lr, momentum=0.9, weight_decay=decay)
     )
     trainer = fg.train.Trainer(net, nn.CrossEntropyLoss(), optimizer, progress=False)
-    try:
+    with contextlib.suppress(FloatingPointError):  # The history says so.
         trainer.fit(train, dev, epochs=epochs, batch_size=8 if fault == "over-fitting" else 32)
-    except FloatingPointError:
-        pass  # The history says so.
     return trainer.history, net

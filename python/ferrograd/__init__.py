@@ -36,8 +36,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from . import data, func, models, nn, optim, profiler, testing, train, utils
-    from . import data, func, models, nn, optim, testing, train, utils
-    from . import profiler
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
     from .profiler import profile  # type: ignore[no-redef]

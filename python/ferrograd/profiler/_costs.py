@@ -37,7 +37,7 @@ def _linear_grad(result: Any, grad: Any, x: Any, w: Any, b: Any, y: Any, activat
 
 def _attention(result: Any, q: Any, k: Any, v: Any, *_: Any) -> float:
     # Scores of queries with keys, and sums of values by them.
-    return 2.0 * _elements(q) * int(k.shape[-2]) * (1 + v.shape[-1] / q.shape[-1])
+    return 2.0 * int(k.shape[-2]) * (_elements(q) + _rows(q) * int(v.shape[-1]))
 
 
 def _attention_grad(
