@@ -5,7 +5,8 @@ sum is to be given at the end (the adding problem of Hochreiter and Schmidhuber 
 """
 
 import numpy as np
-from _common import canvas, options, parameters, save, verdict
+from _common import canvas, difference, options, parameters, save, verdict
+from scipy.special import expit as sigma
 
 import ferrograd as fg
 from ferrograd import nn, optim
@@ -32,22 +33,10 @@ class Sum(nn.Module):
         return self.read(self.memory(x)[0][-1])[:, 0]
 
 
-def lstm(size):
-    """Forget gates that begin open, so that the cell keeps what it holds."""
-    layer = nn.LSTM(2, size)
-    with fg.no_grad():
-        layer.bias_ih_l0[size : 2 * size] = 1.0
-    return layer
-
-
 def by_formula(layer, x):
     """The last state in float64: i, f, o = σ(·), g = tanh(·), c ← f c + i g, h = o tanh c, or the GRU's r, z, n."""
     w_i, w_h, b_i, b_h = (p.detach().numpy().astype(np.float64) for p in layer.parameters())
     h = c = np.zeros((x.shape[1], layer.hidden_size))
-
-    def sigma(a):
-        return 1 / (1 + np.exp(-a))
-
     for t in x:
         a, b = t @ w_i.T + b_i, h @ w_h.T + b_h
         if isinstance(layer, nn.LSTM):
@@ -55,26 +44,27 @@ def by_formula(layer, x):
             c = sigma(f) * c + sigma(i) * np.tanh(g)
             h = sigma(o) * np.tanh(c)
         else:
-            (ar, az, an), (br, bz, bn) = np.split(a, 3, axis=1), np.split(b, 3, axis=1)
-            z = sigma(az + bz)
-            h = (1 - z) * np.tanh(an + sigma(ar + br) * bn) + z * h
+            r, z = np.split(sigma(a + b)[:, : 2 * h.shape[1]], 2, axis=1)
+            n = np.tanh(np.split(a, 3, axis=1)[2] + r * np.split(b, 3, axis=1)[2])
+            h = (1 - z) * n + z * h
     return h
 
 
 args = options(__doc__)
 figure, axes = canvas(size=(5, 3.4))
 final, apart = {}, 0.0
-for name, make in {"plain RNN": lambda: nn.RNN(2, 64), "LSTM": lambda: lstm(32), "GRU": lambda: nn.GRU(2, 36)}.items():
+for name, memory, size in (("plain RNN", nn.RNN, 64), ("LSTM", nn.LSTM, 32), ("GRU", nn.GRU, 36)):
     best = (np.inf, [])
     for lr in (3e-3, 1e-2):
         fg.manual_seed(args.seed)
-        rng, model, curve = np.random.default_rng(args.seed), Sum(make()), []
+        rng, model, curve = np.random.default_rng(args.seed), Sum(memory(2, size)), []
+        if name == "LSTM":
+            nn.init.ones_(model.memory.bias_ih_l0.data[32:64])  # forget gates that begin open
         optimizer = optim.Adam(model.parameters(), lr=lr)
         for _ in range(3 if args.quick else UPDATES):
             x, total = batch(rng)
-            loss = F.mse_loss(model(x), total)
             optimizer.zero_grad()
-            loss.backward()
+            (loss := F.mse_loss(model(x), total)).backward()
             nn.utils.clip_grad_norm_(model.parameters(), 1.0)
             optimizer.step()
             curve.append(loss.item())
@@ -83,11 +73,9 @@ for name, make in {"plain RNN": lambda: nn.RNN(2, 64), "LSTM": lambda: lstm(32),
             best = min(best, (F.mse_loss(model(x), total).item(), curve))
     final[name] = best[0]
     print(f"{name}: {parameters(model):,} parameters, mean square error on new sequences {best[0]:.4f}")
-    axes.semilogy(
-        np.convolve(best[1], np.ones(50) / 50, "valid" if len(best[1]) > 50 else "same"), linewidth=3, label=name
-    )
+    axes.semilogy(np.convolve(best[1], np.ones(50) / 50, "valid"), linewidth=3, label=name)
     if name != "plain RNN":
-        apart = max(apart, np.abs(by_formula(model.memory, x.numpy()) - model.memory(x)[0][-1].detach().numpy()).max())
+        apart = max(apart, difference(model.memory(x)[0][-1], by_formula(model.memory, x.numpy())))
 print(f"largest difference from the float64 formulas after {STEPS} steps: {apart:.1e}")
 axes.axhline(1 / 6, color="gray", linestyle="--", label="guessing the mean")
 axes.set(xlabel="updates", ylabel="mean square error", title=f"sum of two of {STEPS} numbers")
