@@ -6,11 +6,18 @@ whose three models and five seeds) a threshold of `train.diagnose` was set.
 
 import itertools
 
-import numpy as np
 from _common import canvas, options, save, verdict
 from _faults import DATA, FAULTS, MODELS, run
 
 import ferrograd as fg
+
+#: What the picture says of each: a form of the first finding's figures.
+SAYS = {
+    "learning rate too high": "rises to {0:.2g} × the first", "learning rate too low": "late / early fall {0:.0%}",
+    "under-fitting": "ends at {0:.0%} of the start", "over-fitting": "development {1:.2g} × its lowest",
+    "dead units": "{0:.0%} of a layer's units", "exploding gradient": "first gradient {0:.2g}",
+    "vanishing gradient": "first layers get {0:.0e}", "healthy": "both fall",
+}  # fmt: skip
 
 args = options(__doc__)
 seeds = range(20 + args.seed, 20 + args.seed + (1 if args.quick else 5))
@@ -24,8 +31,8 @@ for kind in kinds:
         found = fg.train.diagnose(history, net)
         named[kind].setdefault(found.name, 0)
         named[kind][found.name] += 1
-        if len(history) and kind not in shown:
-            shown[kind] = history
+        if len(history) > 5 and found.name == kind and kind not in shown:
+            shown[kind] = history, found
             print(f"{kind}, a {model} network on {data}:\n    {found}")
 
 print(f"\n{'made':24}" + "".join(f"{kind.replace('learning rate', 'rate'):>20}" for kind in kinds) + "   (named)")
@@ -36,19 +43,19 @@ total = sum(sum(named[kind].values()) for kind in FAULTS)
 healthy = sum(named["healthy"].values())
 alarms = healthy - named["healthy"]["healthy"]
 
-figure, panels = canvas(2, 4, size=(10, 4.6))
+figure, panels = canvas(2, 4, size=(10, 5))
 for axes, kind in zip(panels.flat, kinds, strict=True):
-    history = shown.get(kind)
-    if history is not None:
-        low = 1e-3
-        axes.plot(history["epoch"], np.clip(history.objective, low, 1e4), linewidth=2, label="objective")
-        axes.plot(history["epoch"], np.clip(history["dev objective"], low, 1e4), linewidth=2, label="development")
-    axes.set(title=kind.replace("learning rate", "rate"), yscale="log", ylim=(1e-3, 30))
-panels[0, 0].legend(fontsize=10, loc="lower left")
+    history, found = shown[kind]
+    axes.plot(history["epoch"], history.objective, linewidth=2, label="training")
+    axes.plot(history["epoch"], history["dev objective"], linewidth=2, label="development")
+    figures = found.findings[0].evidence.values() if len(found) else ()
+    axes.set_title(f"{kind.replace('learning ', '')}\n{SAYS[found.name].format(*figures)}", fontsize=12)
+    axes.set(yscale="log" if history.objective.max() > 3 * history.objective.min() else "linear")
+panels[0, 0].legend(fontsize=10)
 for axes in panels[1]:
     axes.set_xlabel("epoch")
 for axes in panels[:, 0]:
-    axes.set_ylabel("cross entropy")
+    axes.set_ylabel("cross entropy (nats)")
 save(figure, args)
 verdict(
     args,
@@ -57,6 +64,7 @@ verdict(
     right >= 0.8 * total and alarms <= healthy / 30,
 )
 
-# What to see: the table's diagonal. In the picture a rate too high jumps and stays up, one too low hardly falls,
-# under-fitting rests high, over-fitting's development curve turns upward, dead units and a vanishing gradient lie flat, an
-# exploding one begins far above all others.
+# What to see: the table's diagonal. In the picture (mind the scales) a rate too high jumps up at first, one too low falls
+# as slowly at the end as at the beginning, under-fitting rests high, over-fitting's development curve turns upward, an
+# exploding gradient begins far above the others; dead units and a vanishing gradient rest where they began: their gradients
+# say why.

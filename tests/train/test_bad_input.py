@@ -92,6 +92,13 @@ def test_a_label_out_of_range_in_a_later_batch_says_which() -> None:
     assert "in epoch 1, batch 3 of 3 (step 3)" in str(raised.value)
 
 
+def test_an_error_at_an_epochs_end_says_so() -> None:
+    batches = [tuple(map(fg.from_numpy, task(10, k))) for k in range(3)]
+    batches[2][1].numpy()[4] = 3
+    with pytest.raises(IndexError, match="in epoch 1, the evaluation at its end"):
+        of(network()).fit(loader(), batches, epochs=1)
+
+
 @pytest.mark.parametrize(
     ("given", "error", "said"),
     [

@@ -19,6 +19,7 @@ import pytest
 import ferrograd as fg
 from ferrograd import data, nn, optim
 from ferrograd.optim import lr_scheduler as schedules
+from ferrograd.train._random import Streams, packed, unpacked
 
 from . import run_to_kill
 from .common import loader, network, task
@@ -259,6 +260,29 @@ def test_killed_by_sigkill_and_resumed(moments: list[str], tmp_path: Path, unint
 
 def without_seconds(table: str) -> list[str]:
     return [line.rpartition(",")[0] for line in table.splitlines()]
+
+
+def test_streams_are_found_behind_a_deep_model() -> None:
+    """A model of many layers does not keep the data from being looked through."""
+    noise = nn.Dropout()
+    noise.rng = np.random.default_rng(0)
+    deep = nn.Sequential(*(nn.Sequential(nn.Linear(1, 1), nn.Sequential(nn.ReLU())) for _ in range(300)), noise)
+    streams = Streams(model=deep, train=DATA["noise"]())
+    names = set(streams.get())
+    assert {
+        "ferrograd",
+        "python",
+        "numpy",
+        "model.300.rng",
+        "train.dataset.options.rng",
+        "train.dataset.old.0",
+    } <= names
+    before = streams.get()
+    with streams.kept():
+        noise.rng.normal()
+        fg.rand(3)
+        random.random()
+    assert differences(unpacked(packed(before)), unpacked(packed(streams.get()))) == []
 
 
 def test_a_checkpoint_of_another_run_is_refused(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import _core
+from .. import _core, nn
 from ..random import Generator, default_generator
 
 #: Objects that hold a stream.
@@ -28,8 +28,8 @@ class Streams:
     def __init__(self, **roots: Any) -> None:
         self._found: dict[str, Any] = {"ferrograd": default_generator}
         self._seen: set[int] = {id(default_generator)}
-        self._left = _MOST
         for name, root in roots.items():
+            self._left = _MOST
             self._look(name, root, _DEEPEST)
 
     def _look(self, path: str, value: Any, depth: int) -> None:
@@ -38,6 +38,13 @@ class Streams:
         self._seen.add(id(value))
         if isinstance(value, _KINDS):
             self._found[path] = value
+            return
+        if isinstance(value, nn.Module):
+            # A deep model has more objects than are looked into; layers hold a stream themselves, if at all.
+            for name, module in value.named_modules():
+                for attribute, part in module.__dict__.items():
+                    if isinstance(part, _KINDS):
+                        self._look(f"{path}.{name}.{attribute}", part, 0)
             return
         self._left -= 1
         if depth == 0 or self._left < 0 or isinstance(value, (np.ndarray, _core.TensorBase)):

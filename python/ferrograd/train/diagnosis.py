@@ -168,7 +168,8 @@ def _exploding(f: _Figures) -> Evidence:
 def _too_high(f: _Figures) -> Evidence:
     """The objective rises from where it began, or does not come to rest."""
     with np.errstate(all="ignore"):
-        means = np.convolve(f.steps, np.ones(3) / 3, "valid") if len(f.steps) >= 3 else f.train
+        noisy = f.steps if len(f.steps) else f.train
+        means = np.convolve(noisy, np.ones(3) / 3, "valid") if len(f.steps) >= 3 else noisy
         risen = float(np.max(np.where(np.isfinite(means), means, np.inf))) / max(abs(f.start or 0.0), 1e-12)
         changes = f.over_start(np.abs(np.diff(f.train[len(f.train) // 2 :])))
     restless = float(np.mean(changes)) if len(changes) else 0.0

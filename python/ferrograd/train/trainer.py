@@ -25,6 +25,7 @@ from . import metrics as _metrics
 from ._check import check_batch, check_loss, check_norm, note
 from ._modes import evaluating
 from ._random import Streams, packed, unpacked
+from .checkpoint import Checkpoint
 from .feed import Feed
 from .history import History
 from .lr_find import LRFound, lr_find
@@ -241,10 +242,10 @@ class Trainer:
             return None if resume is None else os.fspath(resume)
         if not resume:
             return None
-        keepers = [c for c in self.callbacks if hasattr(c, "last")]
-        if not keepers:
+        keeper = next((c for c in self.callbacks if isinstance(c, Checkpoint)), None)
+        if keeper is None:
             raise ValueError("fit: resume: expected a Checkpoint among the callbacks, or a file, got neither")
-        return os.fspath(keepers[0].last) if os.path.exists(keepers[0].last) else None
+        return str(keeper.last) if keeper.last.exists() else None
 
     def _mini_batches(self, feed: Feed) -> Iterator[Any]:
         """The epoch's mini-batches, from the one that a resumed run was killed at."""
@@ -335,8 +336,10 @@ class Trainer:
             yield
         except Exception as error:
             total = "" if feed.steps is None else f" of {feed.steps}"
+            batch = f"batch {self.batch + 1}{total} (step {self.step + 1})"
+            place = "the evaluation at its end" if self.batch == feed.steps else batch
             kept = f"; last good checkpoint: {self.last_good}" if self.last_good else ""
-            note(error, f"in epoch {self.epoch + 1}, batch {self.batch + 1}{total} (step {self.step + 1}){kept}")
+            note(error, f"in epoch {self.epoch + 1}, {place}{kept}")
             raise
 
     # -- figures -------------------------------------------------------------------------------------------------------
