@@ -57,7 +57,7 @@ def contender(change, steps):
 
 # Augmented steps take about twice the time; without there are 2.5 times as many of them, and so no less time.
 plain, augmented = "200 images as they are", "shifted and turned"
-contenders = {plain: contender(lambda images: images, 1000), augmented: contender(augment, 400)}
+contenders = {plain: contender(lambda images: images, 750), augmented: contender(augment, 300)}
 errors = race(contenders, RATES, args, seconds=0)
 
 figure, (left, right) = canvas(1, 2, size=(8, 4))

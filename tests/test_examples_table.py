@@ -91,8 +91,8 @@ def test_an_example_that_does_not_end_is_ended(folder) -> None:
 def test_the_index_has_what_the_last_full_runs_left(folder) -> None:
     made = folder("01_good.py", "02_bad.py", "04_broken.py")
     table.main([], made, [1, 2, 4])
-    pixels = np.random.default_rng(0).integers(0, 256, (400, 640, 3), dtype=np.uint8)
-    for name in ("01_good.png", "02_bad.png"):
+    noise = np.random.default_rng(0).integers(0, 256, (400, 640, 3), dtype=np.uint8)
+    for name, pixels in (("01_good.png", noise), ("02_bad.png", np.full_like(noise, 200))):
         Image.fromarray(pixels).save(made / "out" / name)
     assert table.main(["--index"], made) == 0
     page = (made / "README.md").read_text(encoding="utf-8")
@@ -108,6 +108,8 @@ def test_the_index_has_what_the_last_full_runs_left(folder) -> None:
         assert (image.size, image.mode) == ((300, 188), "P")
 
     table.main(["--only", "1"], made)
+    (made / "out" / "01_good.png").unlink()
     table.main(["--index"], made)
+    assert small.exists()
     kept = json.loads((made / "results.json").read_text(encoding="utf-8"))
     assert [(row, values["verdict"]) for row, values in kept.items()] == [("01", "met"), ("02", "NOT MET")]
