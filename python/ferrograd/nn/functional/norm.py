@@ -92,10 +92,11 @@ def _activated(op: str, x: Any, activation: Any) -> Any:
 
 def _by_channel(y: Any, weight: Any, bias: Any) -> Any:
     """y · weight + bias for each channel of y (N, C, *)."""
-    shape = (-1,) + (1,) * (len(y.shape) - 2)
-    if weight is not None:
-        y = ops.mul(y, ops.reshape(weight, shape=shape))
-    return y if bias is None else ops.add(y, ops.reshape(bias, shape=shape))
+    if weight is None and bias is None:
+        return y
+    # One pass over memory each way: the norm by a mean of 0 and a variance of 1.
+    zero, one = (_core.backend.full((y.shape[1],), value, y._dtype) for value in (0, 1))
+    return ops.batch_norm_eval(y, weight, bias, zero, one, eps=0.0, activation=None)
 
 
 def _check_channels(op: str, channels: int, **vectors: Any) -> None:
