@@ -42,9 +42,7 @@ class _Layer(Module):
     """What an encoder's and a decoder's layer share: one norm and one dropout for each of their blocks."""
 
     def _feed_forward(self, x: Any) -> Any:
-        # The gradient of gelu needs what it was given, which a fused layer would compute again by a second product.
-        gelu = self.activation is F.gelu and not _core.is_grad_enabled()
-        fused = "relu" if self.activation is F.relu else "gelu" if gelu else None
+        fused = "relu" if self.activation is F.relu else "gelu" if self.activation is F.gelu else None
         if fused is not None and self.linear1._fuses and _unhooked(self.linear1):
             x = self.linear1(x, activation=fused)
         else:
