@@ -43,6 +43,18 @@ def test_flops_of_a_network_are_those_of_its_formulas() -> None:
     assert flops(p, backward=True) == 2 * (conv + 2 * first + 2 * last)
 
 
+def test_causal_attention_counts_the_pairs_that_see_each_other() -> None:
+    q, k, v = normal(2, 3, 4, 8).requires_grad_(), normal(2, 3, 6, 8), normal(2, 3, 6, 5).requires_grad_()
+    for is_causal, pairs in ((False, 24), (True, 1 + 2 + 3 + 4)):
+        with fg.profile(show=False) as p:
+            y = nn.functional.scaled_dot_product_attention(q, k, v, is_causal=is_causal)
+        assert flops(p, backward=False) == 2 * 6 * pairs * (8 + 5)
+        with fg.profile(show=False) as p:
+            y.sum().backward()
+        # The gradients of the weights, of q and of v; k needs none.
+        assert flops(p, backward=True) == 2 * 6 * pairs * (5 + 8 + 5)
+
+
 LAYERS = [
     (lambda: nn.Linear(6, 4), (3, 5, 6)),
     (lambda: nn.Conv1d(4, 6, 3, dilation=2, groups=2), (2, 4, 9)),
@@ -115,13 +127,30 @@ def test_calls_belong_to_the_layer_that_made_them_backward_too() -> None:
         loss = nn.MSELoss()(Net()(normal(3, 5)), fg.zeros(3, 2))
         loss.backward()
     found = {(e.layer, e.name, e.op) for e in p.calls}
-    # The Tanh and its gradient are computed by the layer before it.
+    # The Tanh is computed by the layer before it, and its gradient with that layer's.
     assert ("Net.body.0", "linear", "") in found
     assert ("Net.body.0", "linear_grad", "linear") in found
+    assert not any("tanh" in name for _, name, _ in found)
     assert not any(layer == "Net.body.1" for layer, _, _ in found)
     assert ("Net.heads.0", "linear_grad", "linear") in found
     assert ("Net", "mul", "mul") in found
     assert any(layer == "MSELoss" for layer, _, _ in found)
+
+
+def test_sums_that_finish_a_gradient_belong_to_its_layer() -> None:
+    class Shift(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.by = nn.Parameter(fg.zeros(4))
+
+        def forward(self, x: Any) -> Any:
+            return x + self.by
+
+    model = nn.Sequential(Shift(), nn.Tanh(), Shift())
+    with fg.profile(show=False) as p:
+        model(normal(3, 4)).sum().backward()
+    sums = {(e.layer, e.op) for e in p.calls if e.name == "sum_to"}
+    assert sums == {("Sequential.0", "add"), ("Sequential.2", "add")}
 
 
 def test_what_is_recorded_before_the_profile_has_an_op_but_no_layer() -> None:
@@ -259,8 +288,7 @@ def test_the_trace_is_a_chrome_trace_with_calls_inside_layers_and_nodes(tmp_path
     node = next(e for e in spans if e["cat"] == "node" and e["args"]["layer"] == "Net.body.0")
     assert node["name"] == "linear backward"
     assert inside(node, named("backward", "backward"))
-    call = next(e for e in spans if e["name"] == "linear_grad" and e["args"]["layer"] == "Net.body.0")
-    assert inside(call, node)
+    assert inside(next(e for e in spans if e["name"] == "linear_grad" and e["args"]["layer"] == "Net.body.0"), node)
     assert not inside(node, named("Net", "layer"))
 
 

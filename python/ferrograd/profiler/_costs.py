@@ -29,32 +29,59 @@ def _linear(result: Any, x: Any, w: Any, *_: Any) -> float:
     return 2.0 * _elements(result) * int(w.shape[1])
 
 
-def _linear_grad(result: Any, grad: Any, x: Any, w: Any, b: Any, y: Any, activation: Any, *needs: bool) -> float:
-    # gelu and silu need what they were applied to, which is computed again.
-    products = needs[0] + needs[1] + (activation in ("gelu", "silu"))
-    return 2.0 * _elements(grad) * int(w.shape[1]) * products
+def _linear_grad(
+    result: Any, g: Any, x: Any, w: Any, b: Any, y: Any, activation: Any, needs_x: bool, needs_w: bool, *_: Any
+) -> float:
+    return 2.0 * _elements(g) * int(w.shape[1]) * (bool(needs_x) + bool(needs_w))
 
 
-def _attention(result: Any, q: Any, k: Any, v: Any, *_: Any) -> float:
-    # Scores of queries with keys, and sums of values by them.
-    return 2.0 * int(k.shape[-2]) * (_elements(q) + _rows(q) * int(v.shape[-1]))
+def _pairs(rows: int, keys: int, is_causal: bool) -> int:
+    """Rows and keys that they see."""
+    if not is_causal:
+        return rows * keys
+    seen = min(rows, keys)
+    return int(seen * (seen + 1) // 2 + (rows - seen) * keys)
+
+
+def _attention(result: Any, q: Any, k: Any, v: Any, mask: Any, scale: Any, is_causal: bool) -> float:
+    return 2.0 * _scores(result[0], q, k, is_causal) * int(q.shape[-1] + v.shape[-1])
+
+
+def _scores(y: Any, q: Any, k: Any, is_causal: bool) -> int:
+    """Of all heads of a batch; y is the result."""
+    heads = _rows(y) // max(int(y.shape[-2]), 1)
+    return heads * _pairs(q.shape[-2], k.shape[-2], is_causal)
 
 
 def _attention_grad(
-    result: Any, grad: Any, q: Any, k: Any, v: Any, mask: Any, y: Any, log_sums: Any, weights: Any, *_: Any
+    result: Any,
+    g: Any,
+    q: Any,
+    k: Any,
+    v: Any,
+    mask: Any,
+    y: Any,
+    sums: Any,
+    kept: Any,
+    scale: Any,
+    is_causal: bool,
+    needs: Any,
 ) -> float:
-    # Where the weights were not kept, the scores are computed again.
-    return 2.0 * _attention(None, q, k, v) + (2.0 * _elements(q) * int(k.shape[-2]) if weights is None else 0.0)
+    # The gradient of the weights, g·vᵀ, leads to those of q and k.
+    of_weights = bool(needs[0] or needs[1])
+    features = int(v.shape[-1]) * (of_weights + bool(needs[2])) + int(q.shape[-1]) * (bool(needs[0]) + bool(needs[1]))
+    return 2.0 * _scores(y, q, k, is_causal) * features
 
 
-def _self_attention(result: Any, x: Any, *_: Any) -> float:
-    return 4.0 * _elements(x) / 3 * int(x.shape[1])
+def _self_attention(result: Any, x: Any, mask: Any, heads: int, scale: Any, is_causal: bool) -> float:
+    n, length, width = x.shape
+    return 2.0 * int(n) * _pairs(length, length, is_causal) * (2 * int(width) // 3)
 
 
 def _self_attention_grad(
-    result: Any, grad: Any, x: Any, mask: Any, y: Any, log_sums: Any, weights: Any, *_: Any
+    result: Any, g: Any, x: Any, mask: Any, y: Any, sums: Any, kept: Any, heads: int, scale: Any, is_causal: bool
 ) -> float:
-    return (2.0 if weights is not None else 2.5) * _self_attention(None, x)
+    return 2.0 * _self_attention(result, x, mask, heads, scale, is_causal)
 
 
 def _taps(w: Any) -> int:

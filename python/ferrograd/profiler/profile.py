@@ -27,7 +27,7 @@ class Row:
     seconds: float = 0.0
     #: Of these, those of the backward pass.
     backward_seconds: float = 0.0
-    #: Floating-point operations of matrix products, convolutions and recurrences; a multiply-add is two.
+    #: Floating-point operations of matrix products, convolutions, recurrences and attention; a multiply-add is two.
     flops: float = 0.0
     #: Bytes of operands read and results written.
     bytes: int = 0
@@ -43,9 +43,10 @@ class Row:
 class profile:
     """Times all that runs inside, prints a table by op and by layer at the end, and can write a time line.
 
-    An op of the forward pass is named as in `ferrograd.ops`' kernels, one of the backward pass as "linear backward:
-    linear_grad": the op whose gradient it computes, then the kernel. A layer's time is that of its own calls, without the
-    layers that it calls. GFLOP/s counts matrix products, convolutions and recurrences; GB/s the bytes of operands and results, which may
+    An op of the forward pass is named as in `ferrograd.ops`' kernels, one of the backward pass as "matmul backward: matmul":
+    the op whose gradient it computes, then the kernel. A layer's time is that of its own calls, without the layers that it
+    calls. GFLOP/s counts matrix products, convolutions, recurrences and attention (of causal attention the pairs that see
+    each other; nothing that a gradient computes again); GB/s the bytes of operands and results, which may
     come from a cache. "% of peak" is the larger of the two's shares of what the machine can do, measured when a table is
     made: multiply-adds in registers, and a copy between arrays larger than the caches. A `Sequential` computes an
     activation with the layer before it; the time is that layer's.
