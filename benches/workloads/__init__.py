@@ -126,18 +126,18 @@ NETWORKS: dict[str, tuple[str, float, float, str]] = {
         32 * sum(
             conv_macs(a, b, 9, n)
             for a, b, n in [(3, 64, 1024), (64, 64, 1024), (64, 128, 256), (128, 128, 256), (128, 256, 64), (256, 256, 64)]
-        ),
+        ) + mlp_macs(32, 256, 10),
         32 * conv_macs(3, 64, 9, 1024), "sgd",
     ),
     "resnet18": ("ResNet-18 (3 × 3 stem) 32 × 32, batch 32", 32 * resnet_macs(18, 32), 32 * conv_macs(3, 64, 9, 1024), "sgd"),
     "resnet50": ("ResNet-50 224 × 224, batch 8", 8 * resnet_macs(50, 224), 8 * conv_macs(3, 64, 49, 12544), "sgd"),
     "conv3d": (
         "3D convolutions 3 → 16 → 32, 16 × 32 × 32, batch 4",
-        4 * (conv_macs(3, 16, 27, 16384) + conv_macs(16, 32, 27, 2048)), 4 * conv_macs(3, 16, 27, 16384), "adam",
+        4 * (conv_macs(3, 16, 27, 16384) + conv_macs(16, 32, 27, 2048)) + mlp_macs(4, 32, 10), 4 * conv_macs(3, 16, 27, 16384), "adam",
     ),
     "tdnn": (
         "TDNN 40-256-256-256, 200 frames, batch 32",
-        32 * (conv_macs(40, 256, 5, 196) + conv_macs(256, 256, 3, 192) + conv_macs(256, 256, 3, 186)),
+        32 * (conv_macs(40, 256, 5, 196) + conv_macs(256, 256, 3, 192) + conv_macs(256, 256, 3, 186)) + mlp_macs(32, 256, 10),
         32 * conv_macs(40, 256, 5, 196), "adam",
     ),
     "rnn": ("RNN 64-256-256, 64 steps, batch 32", recurrent_macs(1), recurrent_macs(1, first=True), "adam"),
@@ -145,7 +145,7 @@ NETWORKS: dict[str, tuple[str, float, float, str]] = {
     "gru": ("GRU 64-256-256, 64 steps, batch 32", recurrent_macs(3), recurrent_macs(3, first=True), "adam"),
     "encoder": (
         "Transformer encoder d 512, 8 heads, 4 layers, 8 × 128 tokens",
-        transformer_macs(layers=4, d=512, tokens=8 * 128, length=128, causal=False), 0, "adam",
+        transformer_macs(layers=4, d=512, tokens=8 * 128, length=128, causal=False), mlp_macs(8 * 128, 512, 3 * 512), "adam",
     ),
     "gpt": (
         "GPT d 384, 6 heads, 6 layers, 8 × 256 tokens",

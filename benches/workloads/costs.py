@@ -41,14 +41,14 @@ def resnet_macs(depth: int, size: int) -> float:
 
 
 def recurrent_macs(gates: int, first: bool = False) -> float:
-    """Two layers of 256 units on 64 features, 64 steps, batch 32; or the first layer's product with the input."""
+    """Two layers of 256 units on 64 features, 64 steps, batch 32, and the last layer; or the first layer's product with the input."""
     one = 64 * 32 * gates * 256
-    return float(one * 64 if first else one * (64 + 256 + 256 + 256))
+    return float(one * 64 if first else one * (64 + 256 + 256 + 256) + 32 * 256 * 10)
 
 
 def attention_macs(heads: int, length: int, features: int, causal: bool) -> float:
-    """Scores and means of all heads of a batch, forward; half of them where a row sees only what is before it."""
-    return heads * length * length * features * (1.0 if causal else 2.0)
+    """Scores and means of all heads of a batch, forward, of the pairs that see each other."""
+    return 2.0 * heads * features * (length * (length + 1) // 2 if causal else length * length)
 
 
 def transformer_macs(layers: int, d: int, tokens: int, length: int, causal: bool, vocabulary: int = 10) -> float:

@@ -1,0 +1,86 @@
+"""The benchmarks' workloads do what their table says: its operations are those that run, its names those of each library."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import ferrograd as fg
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benches"))
+import report
+import workloads
+from workloads import costs, ferrograd_, networks
+
+SMALL = ("mlp tiny", "mlp sgd", "lenet adam", "conv3d", "tdnn", "rnn", "lstm", "gru", "gpt nano")
+
+
+def forward_flops(model: Any, x: Any) -> float:
+    with fg.profile(show=False) as p, fg.no_grad():
+        model(x)
+    return sum(event.flops for event in p.calls)
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_multiply_adds_of_the_table_are_those_that_run(name: str) -> None:
+    model, x, _ = ferrograd_.SUITE.model(name, plain=False)
+    assert forward_flops(model, x) == 2 * workloads.NETWORKS[name][1]
+
+
+@pytest.mark.parametrize("name", SMALL)
+def test_a_training_step_multiplies_three_times_as_much_but_for_the_first_layer(name: str) -> None:
+    step = ferrograd_.STEPS[name]()
+    with fg.profile(show=False) as p:
+        first = step()
+    assert sum(event.flops for event in p.calls) == workloads.WORKLOADS[name].flops
+    assert step() < first
+
+
+@pytest.mark.parametrize(("depth", "size"), [(18, 32), (50, 64)])
+def test_multiply_adds_of_residual_networks(depth: int, size: int) -> None:
+    model = networks.network(fg, f"resnet{depth}", False).eval()
+    assert forward_flops(model, fg.zeros(1, 3, size, size)) == 2 * costs.resnet_macs(depth, size)
+
+
+def test_every_workload_can_be_set_up_and_belongs_to_a_suite() -> None:
+    assert set(ferrograd_.STEPS) == set(workloads.WORKLOADS)
+    assert set(workloads.BRIEF) <= set(workloads.WORKLOADS)
+    assert {w.suite for w in workloads.WORKLOADS.values()} == {"gemm", "conv", "ops", "train", "infer"}
+
+
+def test_fused_and_plain_forms_start_with_the_same_weights_and_give_the_same_loss() -> None:
+    for name in ("mlp tiny", "lenet adam", "gpt nano"):
+        fused, plain = ferrograd_.STEPS[name](), ferrograd_.STEPS[f"{name} plain"]()
+        assert fused() == pytest.approx(plain(), rel=1e-6)
+
+
+def test_losses_that_differ_are_told() -> None:
+    assert report.first_results_differ({"ferrograd": 2.3, "torch": 2.3001, "jax": 9.0}) == ""
+    assert "torch 2.4" in report.first_results_differ({"ferrograd": 2.3, "torch": 2.4})
+    assert report.first_results_differ({"ferrograd": None, "torch": None}) == ""
+
+
+def test_the_table_has_medians_floors_ratios_and_geometric_means() -> None:
+    machine = {"processor": "a processor, 2 threads", "versions": {"ferrograd": "ours"}}
+    machine["peaks"] = [{"fma_peak": 2e11, "copy": 2e10}]
+    times = {
+        "sgemm 1024": {"ferrograd": [0.02, 0.011, 0.01], "torch": [0.022, 0.022, 0.9], "numpy": [0.033] * 3},
+        "sgemm 512": {"ferrograd": [0.002] * 3, "torch": [0.001] * 3},
+    }
+    text = report.table({"machine": machine, "times": times})
+    row = next(line for line in text.splitlines() if "`sgemm 1024`" in line)
+    cells = [cell.strip() for cell in row.split("|")[2:-1]]
+    assert cells[0] == "10.7 ms"  # 2 · 1024³ at 200 GFLOP/s
+    assert cells[1].startswith("11 ms")
+    assert cells[-3:] == ["98%", "2.00", "2.00"]
+    assert "Geometric means of 2 workloads: 1.00 against PyTorch eager, 1.00 against the fastest peer" in text
+    # On a busy machine the least counts.
+    busy = report.table({"machine": machine | {"busy": True}, "times": times})
+    assert "`sgemm 1024`" in busy
+    assert next(line for line in busy.splitlines() if "`sgemm 1024`" in line).split("|")[-2].strip() == "2.20"
+    assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
+    assert np.isfinite(report.floor("copy", {"machine": machine}))
