@@ -144,6 +144,8 @@ def _walk(
                 if edge is None or share is None or (allowed is not None and id(target(edge)) not in allowed):
                     continue
                 send(edge, share, () if create_graph or share is g else gradients)
+            # What nobody waits for any more is free before the next rule asks for memory.
+            g, gradients, share = None, (), None
         on_leaf(leaves)
     finally:
         set_grad_mode(before)
