@@ -225,6 +225,6 @@ def test_the_place_is_recognised(monkeypatch: pytest.MonkeyPatch, capfd: pytest.
     monkeypatch.setitem(sys.modules, "IPython", types.SimpleNamespace(get_ipython=lambda: None))
     assert kind_of_place() == "bar"
     with Progress("epoch 1/1", 3, "notebook") as progress:
-        progress.step("objective 1")
+        progress.step(1.0)
         progress.close("done")
     assert "epoch 1/1" in capfd.readouterr().err

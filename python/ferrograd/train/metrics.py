@@ -199,7 +199,9 @@ def _default(loss: Any) -> list[Metric]:
 
 def samples(target: Any) -> int:
     """How many samples a batch's target has."""
-    shape = np.shape(target) if not isinstance(target, (list, dict)) else (len(target),)
+    shape = getattr(target, "shape", None)
+    if shape is None:
+        return len(target) if isinstance(target, (list, dict)) else 1
     return int(shape[0]) if shape else 1
 
 

@@ -50,11 +50,10 @@ class Progress:
             dynamic_ncols=True,
         )
 
-    def step(self, text: str = "") -> None:
-        """One batch is done; `text` says how it goes."""
+    def step(self, objective: float) -> None:
+        """One batch is done; the mean objective of the epoch's so far stands beside the bar."""
         if self.bar is not None:
-            if text:
-                self.bar.set_postfix_str(text, refresh=False)
+            self.bar.set_postfix_str(f"objective {objective:.4f}", refresh=False)
             self.bar.update()
 
     def close(self, text: str) -> None:

@@ -188,7 +188,7 @@ class Trainer:
                     norm = self._clip(loss)
                     self.optimizer.step()  # Update: W = W - ε · ∂Q/∂W.
                     self._end_step(loss, norm, target, started)
-                    progress.step(f"objective {self._sums.objective / self._sums.samples:.4f}")
+                    progress.step(self._sums.objective / self._sums.samples)
                 self._end_epoch(measured)
                 progress.close(self.history.line())
             self._tell("on_epoch_end")
