@@ -138,6 +138,8 @@ _CASES = [
     ((2, 40, 40, 41), (40, 1, 3, 3), True, _moves(2, padding=1, groups=40)),
     ((2, 6, 700), (20, 6, 5), True, _moves(1, padding=2, dilation=2)),
     ((3, 33, 12, 11), (50, 33, 1, 1), True, _moves(2)),
+    # Winograd's algorithm in float32.
+    ((3, 32, 24, 21), (33, 32, 3, 3), True, _moves(2, padding=1)),
     ((2, 20, 30, 30), (34, 10, 3, 3), False, _moves(2, stride=2, padding=1, groups=2)),
 ]
 

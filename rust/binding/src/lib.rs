@@ -26,8 +26,8 @@ mod _core {
     use crate::operand::result_type;
     #[pymodule_export]
     use crate::runtime::{
-        copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, isa, isas, memory_stats, reset_peak,
-        set_flush_denormal, set_num_threads,
+        copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, is_winograd_enabled, isa, isas,
+        memory_stats, reset_peak, set_flush_denormal, set_num_threads, set_winograd,
     };
     #[pymodule_export]
     use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};
@@ -46,6 +46,7 @@ mod _core {
         let py = module.py();
         ferrograd_cpu::isa::init().map_err(PyRuntimeError::new_err)?;
         ferrograd_cpu::parallel::init().map_err(PyRuntimeError::new_err)?;
+        ferrograd_cpu::conv::winograd::init().map_err(PyRuntimeError::new_err)?;
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
         module.add("ShapeError", crate::error::shape_error(py)?)?;
         module.add("IntegerDivisionError", crate::error::division_error(py)?)?;

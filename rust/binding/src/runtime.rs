@@ -1,6 +1,7 @@
 //! Threads, memory and the instruction set, as Python sees them.
 
 use ferrograd_array::memory;
+use ferrograd_cpu::conv::winograd;
 use ferrograd_cpu::{denormals, isa as cpu_isa, parallel};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
@@ -27,6 +28,17 @@ pub fn set_num_threads(n: i64) -> PyResult<()> {
 pub fn set_flush_denormal(mode: bool) -> bool {
     denormals::set_flush(mode);
     denormals::CAN_FLUSH
+}
+
+/// Whether convolutions may take Winograd's algorithm.
+#[pyfunction]
+pub fn is_winograd_enabled() -> bool {
+    winograd::enabled()
+}
+
+#[pyfunction]
+pub fn set_winograd(mode: bool) {
+    winograd::set_enabled(mode);
 }
 
 #[pyfunction]

@@ -18,6 +18,10 @@ const FEW_POINTS: usize = 48;
 const BLOCKS: usize = 32;
 /// Bytes gathered for a block: half of a second-level cache of 1 MiB, the rest is for weights.
 const GATHERED: usize = 384 * 1024;
+/// Where what each block passes over (weights, or sums of a weight's gradient) leaves that cache, blocks are larger, so
+/// that there are fewer of them.
+const GATHERED_MANY: usize = 1 << 20;
+const MANY_POINTS: usize = 128;
 
 /// `total` cut into equal parts of at most `most`.
 fn even(total: usize, most: usize) -> usize {
@@ -109,11 +113,13 @@ impl Block {
 }
 
 impl Grid {
-    /// Blocks of `lattice` over `n` images, for `channels` gathered in memory `width` elements wide.
-    pub fn new(lattice: &[Lattice; 3], n: usize, width: usize, element: usize) -> Self {
+    /// Blocks of `lattice` over `n` images, gathered in memory `width` elements wide; each passes over `passed` elements.
+    pub fn new(lattice: &[Lattice; 3], n: usize, width: usize, passed: usize, element: usize) -> Self {
         let counts = [lattice[0].count, lattice[1].count, lattice[2].count];
         let total = counts.iter().fold(n, |a, &b| a.saturating_mul(b));
-        let points = (total / BLOCKS).clamp(FEW_POINTS, POINTS);
+        let many = passed.saturating_mul(element) > GATHERED_MANY;
+        let (few, gathered) = if many { (MANY_POINTS, GATHERED_MANY) } else { (FEW_POINTS, GATHERED) };
+        let points = (total / BLOCKS).clamp(few, POINTS);
         let stride = if width > 0 && (width * element).is_multiple_of(2048) { width + 64 / element } else { width };
         let make = |images: usize, block: [usize; 3]| Self {
             n,
@@ -121,7 +127,7 @@ impl Grid {
             sides: std::array::from_fn(|k| Side::new(&lattice[k], block[k])),
             stride,
         };
-        let fits = |grid: &Grid| grid.len().saturating_mul(element) <= GATHERED;
+        let fits = |grid: &Grid| grid.len().saturating_mul(element) <= gathered;
         let mut block = [1, 1, even(counts[2], points)];
         while block[2] > 16 && !fits(&make(1, block)) {
             block[2] = even(counts[2], block[2] / 2);

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 
 use ferrograd_array::{Buffer, Error, Result};
 
-use super::block::{Block, Grid, Source};
+use super::block::{Block, Grid, Source, copy_points};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, Rows, columns, sums, tiles};
 use crate::activation::Activation;
@@ -36,8 +36,6 @@ pub(super) struct Pass<'a, T> {
     /// Of a group.
     pub rows: usize,
     pub channels: usize,
-    /// Depthwise: `groups` is 1, channel r meets row r only.
-    pub lanes: bool,
     pub source: Source<T>,
     pub weights: Weights<T>,
     pub dst: SyncPtr<T>,
@@ -121,13 +119,14 @@ impl<T: Float> Pass<'_, T> {
         let (mr, lanes) = tile_rows::<T>(isa);
         let padded = self.rows.next_multiple_of(lanes);
         let panels = self.rows.div_ceil(mr);
-        let width = if self.lanes { padded } else { self.channels };
         let mut stages: Vec<Stage> = Vec::with_capacity(self.lattices.len());
         let (mut packed, mut end) = (0, 0);
+        let passed =
+            |lattice: &[Lattice; 3]| lattice.iter().map(|l| l.taps.len()).product::<usize>() * self.channels * padded;
         for lattice in self.lattices {
-            let grid = Grid::new(lattice, self.n, width, size_of::<T>());
+            let grid = Grid::new(lattice, self.n, self.channels, passed(lattice), size_of::<T>());
             check_size(&grid)?;
-            let (starts, run) = runs(grid.taps(), if self.lanes { 1 } else { self.channels }, !self.lanes);
+            let (starts, run) = runs(grid.taps(), self.channels);
             let blocks = grid.blocks() * self.groups;
             let chunks = TASKS.div_ceil(blocks.max(1)).min(panels);
             end += blocks * chunks;
@@ -189,36 +188,42 @@ impl<T: Float> Pass<'_, T> {
     }
 
     /// A panel: for each depth, the weights of its rows, zero past the last.
-    unsafe fn pack(
-        &self,
-        mut to: *mut T,
-        lattice: &[Lattice; 3],
-        group: usize,
-        first: usize,
-        mr: usize,
-        padded: usize,
-    ) {
-        let w = self.weights;
+    unsafe fn pack(&self, to: *mut T, lattice: &[Lattice; 3], group: usize, first: usize, mr: usize, padded: usize) {
+        let (w, channels) = (self.weights, self.channels);
         let from = w.ptr.wrapping_offset(group as isize * w.group + first as isize * w.row);
         let (rows, width) = (mr.min(self.rows - first), mr.min(padded - first));
-        let channels = if self.lanes { 1 } else { self.channels };
+        let mut taps = Vec::new();
         for &(d, _) in &lattice[0].taps {
             for &(h, _) in &lattice[1].taps {
-                for &(k, _) in &lattice[2].taps {
-                    let tap = [d, h, k].iter().zip(w.taps).map(|(&i, step)| i as isize * step).sum();
-                    let from = from.wrapping_offset(tap);
-                    for c in 0..channels {
-                        let from = from.wrapping_offset(c as isize * w.channel);
-                        // SAFETY: rows, channels and taps lie inside the weights; the caller made room.
-                        unsafe {
-                            for r in 0..rows {
-                                *to.add(r) = *from.offset(r as isize * w.row);
-                            }
-                            for r in rows..width {
-                                *to.add(r) = T::ZERO;
-                            }
-                            to = to.add(width);
-                        }
+                let along = lattice[2].taps.iter().map(|&(k, _)| [d, h, k]);
+                taps.extend(along.map(|at| at.iter().zip(w.taps).map(|(&i, step)| i as isize * step).sum::<isize>()));
+            }
+        }
+        // SAFETY: rows, channels and taps lie inside the weights; the caller made room.
+        unsafe {
+            if rows < width {
+                std::ptr::write_bytes(to, 0, taps.len() * channels * width);
+            }
+            if let [tap] = taps[..] {
+                copy_points(from.offset(tap), w.channel, w.row, channels, rows, to, width);
+                return;
+            }
+            // A row's taps are neighbours as a rule, its channels not far: each line is read once.
+            let neighbours = taps.iter().enumerate().all(|(t, &tap)| tap == t as isize);
+            let mut turned = vec![T::ZERO; if neighbours { taps.len() * width } else { 0 }];
+            for c in 0..channels {
+                let from = from.wrapping_offset(c as isize * w.channel);
+                if neighbours {
+                    copy_points(from, 1, w.row, taps.len(), rows, turned.as_mut_ptr(), width);
+                    for (t, row) in turned.chunks_exact(width).enumerate() {
+                        std::ptr::copy_nonoverlapping(row.as_ptr(), to.add((t * channels + c) * width), width);
+                    }
+                    continue;
+                }
+                for (t, &tap) in taps.iter().enumerate() {
+                    let (from, to) = (from.wrapping_offset(tap), to.add((t * channels + c) * width));
+                    for r in 0..rows {
+                        *to.add(r) = *from.offset(r as isize * w.row);
                     }
                 }
             }
@@ -244,7 +249,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        let Pass { rows, channels, lanes, source, .. } = *self.pass;
+        let Pass { rows, channels, source, .. } = *self.pass;
         let grid = &self.stage.grid;
         // SAFETY: `Pass::run` made room for the block, and gave this task points and rows of its own.
         unsafe {
@@ -253,11 +258,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
             for panel in self.panels.0..self.panels.1 {
                 let first = panel * self.mr;
                 let rows = self.mr.min(rows - first);
-                if lanes {
-                    tiles!(self.lanes::<S>(s, self.points.len(), rows, first));
-                } else {
-                    tiles!(self.tile::<S>(s, self.points.len(), rows, first));
-                }
+                tiles!(self.tile::<S>(s, self.points.len(), rows, first));
                 let activation = self.pass.activation;
                 if !matches!(activation, Activation::None | Activation::Relu) {
                     let at = self.pass.dst.get().add(self.group * self.pass.rows + first);
@@ -269,35 +270,9 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
 }
 
 impl<T: Float> Task<'_, T> {
-    #[inline(always)]
-    unsafe fn tile<S: Simd<T>, const MV: usize, const W: usize>(
-        &self,
-        s: S,
-        start: usize,
-        count: usize,
-        rows: usize,
-        first: usize,
-    ) -> usize {
-        // SAFETY: as this function's.
-        unsafe { self.compute::<S, MV, W, false>(s, start, count, rows, first) }
-    }
-
-    #[inline(always)]
-    unsafe fn lanes<S: Simd<T>, const MV: usize, const W: usize>(
-        &self,
-        s: S,
-        start: usize,
-        count: usize,
-        rows: usize,
-        first: usize,
-    ) -> usize {
-        // SAFETY: as this function's.
-        unsafe { self.compute::<S, MV, W, true>(s, start, count, rows, first) }
-    }
-
     /// Points `start..start + count` and rows `first..first + rows` of the group.
     #[inline(always)]
-    unsafe fn compute<S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
+    unsafe fn tile<S: Simd<T>, const MV: usize, const W: usize>(
         &self,
         s: S,
         start: usize,
@@ -312,10 +287,9 @@ impl<T: Float> Task<'_, T> {
             for v in 0..MV {
                 bias[v] = s.load(self.bias.add(first + v * S::LANES));
             }
-            let x = self.x.cast_const().add(if LANES { first } else { 0 });
             let weights = self.weights.add(first * depth.len());
             let columns = columns::<W>(self.points, start);
-            let sums = sums::<T, S, MV, W, LANES>(s, weights, x, columns, depth, [bias; W]);
+            let sums = sums::<T, S, MV, W>(s, weights, self.x, columns, depth, [bias; W]);
             let to = self.to.as_ptr().add(start);
             if rows == MV * S::LANES {
                 self.store::<S, MV, W, true>(s, sums, to, count, rows, first);
@@ -362,11 +336,11 @@ impl<T: Float> Task<'_, T> {
 
 /// The depths of `taps`, each of `channels` neighbours, as runs of one length: taps that follow one another without a
 /// gap are one run, where all can be so joined.
-fn runs(taps: Vec<u32>, channels: usize, join: bool) -> (Vec<u32>, usize) {
+fn runs(taps: Vec<u32>, channels: usize) -> (Vec<u32>, usize) {
     let follows = |k: usize| k > 0 && taps[k] == taps[k - 1] + channels as u32;
     let joined = (1..taps.len()).take_while(|&k| follows(k)).count() + 1;
     let even = taps.len().is_multiple_of(joined) && (0..taps.len()).all(|k| k % joined == 0 || follows(k));
-    if join && even && !taps.is_empty() {
+    if even && !taps.is_empty() {
         (taps.into_iter().step_by(joined).collect(), joined * channels)
     } else {
         (taps, channels)

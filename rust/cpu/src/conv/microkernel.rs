@@ -32,8 +32,7 @@ impl Depth<'_> {
     }
 }
 
-/// `sums[j] += Σ_p a[p] · x[columns[j] + depth[p]]`, where `a[p]` is MV vectors, `MV · LANES` apart, and x a number for
-/// all rows, or, where `LANES`, MV vectors too (a depthwise convolution: each channel meets its own).
+/// `sums[j] += Σ_p a[p] · x[columns[j] + depth[p]]`, where `a[p]` is MV vectors, `MV · LANES` apart, and x a number.
 ///
 /// Nothing else may keep vectors alive across this loop (so activations are functions of their own): with one register
 /// too few the compiler loads every column first and keeps a third of the sums on the stack.
@@ -41,7 +40,7 @@ impl Depth<'_> {
 /// # Safety
 /// `a` is readable at every depth; x at the sum of any column and any depth.
 #[inline(always)]
-pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
+pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize>(
     s: S,
     mut a: *const T,
     x: *const T,
@@ -63,15 +62,9 @@ pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize,
                     row[v] = s.load(a.add(v * S::LANES));
                 }
                 for j in 0..W {
-                    if LANES {
-                        for v in 0..MV {
-                            sums[j][v] = s.fma(row[v], s.load(at[j].add(p + v * S::LANES)), sums[j][v]);
-                        }
-                    } else {
-                        let x = s.splat(*at[j].add(p));
-                        for v in 0..MV {
-                            sums[j][v] = s.fma(row[v], x, sums[j][v]);
-                        }
+                    let x = s.splat(*at[j].add(p));
+                    for v in 0..MV {
+                        sums[j][v] = s.fma(row[v], x, sums[j][v]);
                     }
                 }
             }

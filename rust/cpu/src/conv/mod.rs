@@ -2,12 +2,14 @@
 //!
 //! One strategy serves every shape: blocks of the source are gathered into cache with their padding and channels
 //! innermost ([`block`]), and one microkernel ([`microkernel`]) multiplies them with packed weights, whatever stride,
-//! dilation or memory order there was. Depthwise convolutions run through it with a vector of channels where others
-//! have one number for all rows. Kernels of one element are matrix products ([`pointwise`]).
+//! dilation or memory order there was. Three kinds have their own: depthwise convolutions read the source where it lies
+//! ([`depthwise`]); kernels of one element are matrix products ([`pointwise`]); kernels of 3 × 3 (and
+//! D × 3 × 3) at stride 1 in f32 over enough channels go by Winograd's algorithm ([`winograd`]), which has a switch.
 //!
 //! Results lie channels-last, so that a chain of layers reads neighbours; a weight's gradient lies row-major.
 
 mod block;
+mod depthwise;
 mod direct;
 mod geometry;
 mod microkernel;
@@ -15,6 +17,7 @@ mod pointwise;
 #[cfg(test)]
 mod tests;
 mod weight;
+pub mod winograd;
 
 use ferrograd_array::{Array, DType, Error, Layout, Result, Shape, Strides};
 
@@ -42,6 +45,34 @@ pub fn conv(x: &Array, w: &Array, bias: Option<&Array>, window: &Window, activat
     }
     let out = channels_last(&geometry.out_shape(), x.dtype())?;
     match x.dtype() {
+        DType::F32 if winograd::pays(&geometry, sizes(&geometry, |axis| axis.out)) => {
+            path!("conv/winograd", parallel);
+            let bias = bias.map(contiguous::<f32>).transpose()?;
+            let pass = winograd::Pass {
+                n: geometry.n,
+                rows: geometry.c_out,
+                channels: geometry.c_in,
+                source: source(x),
+                source_sizes: sizes(&geometry, |axis| axis.size),
+                offset: geometry.axes.each_ref().map(|axis| -(axis.padding as isize)),
+                depth: geometry.axes[0].kernel,
+                weights: &Weights {
+                    ptr: w.ptr(),
+                    group: 0,
+                    row: w.strides()[0],
+                    channel: w.strides()[1],
+                    taps: tap_strides(w),
+                },
+                turned: false,
+                dst: SyncPtr::new(out.ptr_mut()),
+                sizes: sizes(&geometry, |axis| axis.out),
+                bias: bias.as_ref().map(|bias| SyncPtr::new(bias.ptr_mut())),
+                activation,
+                work: geometry.work(),
+            };
+            // SAFETY: the geometry was checked against the arrays; `out` is new.
+            denormals::flushed(|| unsafe { pass.run() })?
+        }
         DType::F32 => forward::<f32>(&geometry, x, w, bias, activation, &out)?,
         _ => forward::<f64>(&geometry, x, w, bias, activation, &out)?,
     }
@@ -57,6 +88,33 @@ pub fn conv_input_grad(grad: &Array, w: &Array, input_shape: &[usize], window: &
     check_grad(names.op, grad, &geometry)?;
     let out = channels_last(&geometry.in_shape(), grad.dtype())?;
     match grad.dtype() {
+        DType::F32 if winograd::pays(&geometry, sizes(&geometry, |axis| axis.size)) => {
+            path!("conv_input_grad/winograd", parallel);
+            let pass = winograd::Pass {
+                n: geometry.n,
+                rows: geometry.c_in,
+                channels: geometry.c_out,
+                source: source(grad),
+                source_sizes: sizes(&geometry, |axis| axis.out),
+                offset: geometry.axes.each_ref().map(|axis| axis.padding as isize + 1 - axis.kernel as isize),
+                depth: geometry.axes[0].kernel,
+                weights: &Weights {
+                    ptr: w.ptr(),
+                    group: 0,
+                    row: w.strides()[1],
+                    channel: w.strides()[0],
+                    taps: tap_strides(w),
+                },
+                turned: true,
+                dst: SyncPtr::new(out.ptr_mut()),
+                sizes: sizes(&geometry, |axis| axis.size),
+                bias: None,
+                activation: Activation::None,
+                work: geometry.work(),
+            };
+            // SAFETY: the geometry was checked against the arrays; `out` is new.
+            denormals::flushed(|| unsafe { pass.run() })?
+        }
         DType::F32 => backward::<f32>(&geometry, grad, w, &out)?,
         _ => backward::<f64>(&geometry, grad, w, &out)?,
     }
@@ -71,6 +129,24 @@ pub fn conv_weight_grad(grad: &Array, x: &Array, weight_shape: &[usize], window:
     check_grad(names.op, grad, &geometry)?;
     let out = Array::empty(weight_shape, x.dtype())?;
     match x.dtype() {
+        DType::F32 if winograd::pays(&geometry, sizes(&geometry, |axis| axis.out)) => {
+            path!("conv_weight_grad/winograd", parallel);
+            let pass = winograd::WeightPass {
+                n: geometry.n,
+                rows: geometry.c_out,
+                channels: geometry.c_in,
+                grad: source(grad),
+                sizes: sizes(&geometry, |axis| axis.out),
+                source: source(x),
+                source_sizes: sizes(&geometry, |axis| axis.size),
+                offset: geometry.axes.each_ref().map(|axis| -(axis.padding as isize)),
+                depth: geometry.axes[0].kernel,
+                dst: SyncPtr::new(out.ptr_mut()),
+                work: geometry.work(),
+            };
+            // SAFETY: the geometry was checked against the arrays; `out` is new.
+            denormals::flushed(|| unsafe { pass.run() })?
+        }
         DType::F32 => weight_grad::<f32>(&geometry, grad, x, &out)?,
         _ => weight_grad::<f64>(&geometry, grad, x, &out)?,
     }
@@ -151,6 +227,15 @@ fn contiguous<T: Float>(vector: &Array) -> Result<Array> {
     if vector.is_contiguous() { Ok(vector.clone()) } else { Array::from_slice(&vector.to_vec::<T>(), vector.shape()) }
 }
 
+/// The array, or a copy, with neighbouring channels.
+fn channels_innermost(array: &Array) -> Result<Array> {
+    if array.strides()[1] == 1 {
+        return Ok(array.clone());
+    }
+    let order: Vec<usize> = [0].into_iter().chain(2..array.ndim()).chain([1]).collect();
+    crate::copy::ordered(array, &order)
+}
+
 /// As many groups as channels on both sides.
 fn is_depthwise(geometry: &Geometry) -> bool {
     geometry.groups > 1 && geometry.groups == geometry.c_in && geometry.groups == geometry.c_out
@@ -193,19 +278,32 @@ fn forward<T: Float>(
             )
         };
     }
-    let lanes = is_depthwise(geometry);
-    if lanes {
+    if is_depthwise(geometry) {
         path!("conv/depthwise", parallel);
-    } else {
-        path!("conv/direct", parallel);
+        let x = channels_innermost(x)?;
+        let pass = depthwise::Pass {
+            n,
+            channels: c_in,
+            source: self::source(&x),
+            weights: Weights { ptr: w.ptr(), group: 0, row: ws[0], channel: 0, taps: tap_strides(w) },
+            kernel: sizes(geometry, |axis| axis.kernel),
+            dst: SyncPtr::new(dst),
+            dst_strides: result_strides(sizes(geometry, |axis| axis.out), c_out),
+            bias: bias.map(SyncPtr::new),
+            activation,
+            lattices: &[geometry.forward()],
+            work: geometry.work(),
+        };
+        // SAFETY: as above.
+        return denormals::flushed(|| unsafe { pass.run() });
     }
+    path!("conv/direct", parallel);
     let rows = c_out / groups;
     let pass = Pass {
         n,
-        groups: if lanes { 1 } else { groups },
-        rows: if lanes { c_out } else { rows },
-        channels: if lanes { c_in } else { c_in / groups },
-        lanes,
+        groups,
+        rows,
+        channels: c_in / groups,
         source,
         weights: Weights {
             ptr: w.ptr::<T>(),
@@ -240,30 +338,42 @@ fn backward<T: Float>(geometry: &Geometry, grad: &Array, w: &Array, out: &Array)
         // SAFETY: the geometry was checked against the arrays; `out` is new.
         return unsafe { pointwise::forward(n, count, c_in, c_out, source, &points, w, None, Activation::None, dst) };
     }
-    let lanes = is_depthwise(geometry);
-    if lanes {
-        path!("conv_input_grad/depthwise", parallel);
-    } else {
-        path!("conv_input_grad/direct", parallel);
-    }
     let (lattices, complete) = geometry.backward();
     if !complete {
         // SAFETY: `out` is new and dense.
         unsafe { std::ptr::write_bytes(dst, 0, out.numel()) };
     }
+    if is_depthwise(geometry) {
+        path!("conv_input_grad/depthwise", parallel);
+        let grad = channels_innermost(grad)?;
+        let pass = depthwise::Pass {
+            n,
+            channels: c_in,
+            source: self::source(&grad),
+            weights: Weights { ptr: w.ptr(), group: 0, row: ws[0], channel: 0, taps: tap_strides(w) },
+            kernel: sizes(geometry, |axis| axis.kernel),
+            dst: SyncPtr::new(dst),
+            dst_strides: result_strides(sizes(geometry, |axis| axis.size), c_in),
+            bias: None,
+            activation: Activation::None,
+            lattices: &lattices,
+            work: geometry.work(),
+        };
+        // SAFETY: as above.
+        return denormals::flushed(|| unsafe { pass.run() });
+    }
+    path!("conv_input_grad/direct", parallel);
     let (rows, channels) = (c_in / groups, c_out / groups);
     let pass = Pass {
         n,
-        groups: if lanes { 1 } else { groups },
-        rows: if lanes { c_in } else { rows },
-        channels: if lanes { c_out } else { channels },
-        lanes,
+        groups,
+        rows,
+        channels,
         source,
         weights: Weights {
             ptr: w.ptr::<T>(),
             group: channels as isize * ws[0],
-            // A depthwise weight (C, 1, *kernel) has its channels in front.
-            row: if lanes { ws[0] } else { ws[1] },
+            row: ws[1],
             channel: ws[0],
             taps: tap_strides(w),
         },
@@ -300,18 +410,28 @@ fn weight_grad<T: Float>(geometry: &Geometry, grad: &Array, x: &Array, out: &Arr
         // SAFETY: the geometry was checked against the arrays; `out` is new.
         return unsafe { pointwise::weight(count, c_out, c_in, (grads, g_step), (inputs, x_step), dst) };
     }
-    let lanes = is_depthwise(geometry);
-    if lanes {
+    if is_depthwise(geometry) {
         path!("conv_weight_grad/depthwise", parallel);
-    } else {
-        path!("conv_weight_grad/direct", parallel);
+        let (grad, x) = (channels_innermost(grad)?, channels_innermost(x)?);
+        let pass = depthwise::WeightPass {
+            n,
+            channels: c_in,
+            grad: source(&grad),
+            source: source(&x),
+            kernel: sizes(geometry, |axis| axis.kernel),
+            dst: SyncPtr::new(dst),
+            lattice: &geometry.forward(),
+            work: geometry.work(),
+        };
+        // SAFETY: as above.
+        return denormals::flushed(|| unsafe { pass.run() });
     }
+    path!("conv_weight_grad/direct", parallel);
     let pass = WeightPass {
         n,
-        groups: if lanes { 1 } else { groups },
-        rows: if lanes { c_out } else { c_out / groups },
-        channels: if lanes { c_in } else { c_in / groups },
-        lanes,
+        groups,
+        rows: c_out / groups,
+        channels: c_in / groups,
         grad: grads,
         source: inputs,
         dst: SyncPtr::new(dst),

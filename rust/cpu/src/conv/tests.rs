@@ -276,10 +276,22 @@ fn notable() -> Vec<Case> {
         padded(plain(2, 50, 1, 1, &[20, 9], &[3, 3]), 1),
         strided(padded(plain(2, 19, 1, 1, &[12, 9], &[3, 2]), 1), 2),
         padded(plain(2, 5, 1, 2, &[12, 9], &[3, 3]), 1),
+        // Depthwise: rows in pairs and alone, ends of rows, kernels that are not 3 × 3, every number of dimensions.
+        plain(1, 37, 1, 1, &[21, 25], &[3, 3]),
+        padded(plain(3, 16, 1, 1, &[7, 7], &[3, 3]), 2),
+        padded(plain(2, 20, 1, 1, &[6, 17], &[5, 4]), 2),
+        padded(plain(1, 18, 1, 1, &[4, 6, 11], &[2, 3, 3]), 1),
+        padded(far(plain(2, 33, 1, 1, &[40], &[3]), 2), 2),
         plain(4, 1, 20, 40, &[9, 11], &[1, 1]),
         plain(4, 3, 2, 4, &[9, 11], &[1, 1]),
         padded(plain(2, 1, 3, 16, &[6, 12, 12], &[3, 3, 3]), 1),
         plain(2, 1, 7, 20, &[33], &[1]),
+        // Winograd's: tiles that end inside and outside, vectors that end in part, several blocks and chunks.
+        padded(plain(2, 1, 33, 41, &[13, 18], &[3, 3]), 1),
+        padded(plain(1, 1, 40, 32, &[31, 10], &[3, 3]), 2),
+        plain(3, 1, 32, 150, &[10, 14], &[3, 3]),
+        padded(plain(2, 1, 17, 20, &[5, 9, 12], &[3, 3, 3]), 1),
+        padded(plain(1, 1, 33, 16, &[4, 17, 9], &[2, 3, 3]), 2),
     ]
 }
 
@@ -382,6 +394,57 @@ fn results_lie_channels_last() {
     let one = Array::from_slice(&[1f32; 27], &[1, 3, 3, 3]).unwrap();
     let y = conv(&x, &one, None, &case.window(), Activation::None).unwrap();
     assert!(y.is_contiguous());
+}
+
+/// |error| / |exact|, both as Euclidean lengths, and the largest error over the largest number.
+fn relative_errors(got: &[f32], exact: &[f64]) -> [f64; 2] {
+    let errors = || got.iter().zip(exact).map(|(&got, exact)| (got as f64 - exact).abs());
+    let length = |values: &mut dyn Iterator<Item = f64>| values.map(|x| x * x).sum::<f64>().sqrt();
+    let exacts = || exact.iter().map(|x| x.abs());
+    [length(&mut errors()) / length(&mut exacts()), errors().fold(0.0, f64::max) / exacts().fold(0.0, f64::max)]
+}
+
+#[test]
+fn winograd_is_nearly_as_exact_as_the_direct_sum() {
+    everywhere(|| {
+        let mut random = Random(15);
+        // Numbers of one sign, as after relu, and of both.
+        for signed in [true, false] {
+            let mut case = Case::plain(2, 1, 256, 64, &[14, 14], &[3, 3]);
+            case.padding.fill((1, 1));
+            let window = case.window();
+            let mut arrays = |shape: &[usize], signed: bool| {
+                let mut values = values::<f32>(shape.iter().product(), &mut random);
+                if !signed {
+                    values.iter_mut().for_each(|x| *x = x.max(0.0));
+                }
+                let order = Order::ChannelsLast;
+                [arranged::<f32>(&values, shape, order), arranged::<f64>(&values, shape, order)]
+            };
+            let (xs, ws) = (case.x_shape(), case.w_shape());
+            let ys = case.geometry().unwrap().out_shape().to_vec();
+            let (x, w, g) = (arrays(&xs, signed), arrays(&ws, true), arrays(&ys, true));
+            let passes = |k: usize| {
+                [
+                    conv(&x[k], &w[k], None, &window, Activation::None).unwrap(),
+                    conv_input_grad(&g[k], &w[k], &xs, &window).unwrap(),
+                    conv_weight_grad(&g[k], &x[k], &ws, &window).unwrap(),
+                ]
+            };
+            let fast = passes(0);
+            winograd::set_enabled(false);
+            let direct = passes(0);
+            winograd::set_enabled(true);
+            for ((exact, fast), direct) in passes(1).iter().zip(&fast).zip(&direct) {
+                let exact = exact.to_vec::<f64>();
+                let [fast, direct] = [fast, direct].map(|found| relative_errors(&found.to_vec::<f32>(), &exact));
+                println!("{} signed {signed}: winograd {fast:?}, direct {direct:?}", isa::current());
+                assert!(fast != direct, "the switch changed nothing");
+                assert!(fast[0] <= 8.0 * direct[0] && fast[0] <= 3e-6, "{fast:?} against {direct:?}");
+                assert!(fast[1] <= 1e-5, "{fast:?} against {direct:?}");
+            }
+        }
+    });
 }
 
 #[test]

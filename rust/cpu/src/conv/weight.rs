@@ -22,8 +22,6 @@ pub(super) struct WeightPass<'a, T> {
     /// Of a group.
     pub rows: usize,
     pub channels: usize,
-    /// Depthwise: `groups` is 1, row r meets channel r only, and the result has one channel.
-    pub lanes: bool,
     pub grad: Source<T>,
     pub source: Source<T>,
     /// Row-major.
@@ -40,9 +38,10 @@ impl<T: Float> WeightPass<'_, T> {
         let (mr, lanes) = tile_rows::<T>(isa);
         let padded = self.rows.next_multiple_of(lanes);
         let panels = self.rows.div_ceil(mr);
-        let grid = Grid::new(self.lattice, self.n, if self.lanes { padded } else { self.channels }, size_of::<T>());
+        let passed = self.lattice.iter().map(|l| l.taps.len()).product::<usize>() * self.channels * padded;
+        let grid = Grid::new(self.lattice, self.n, self.channels, passed, size_of::<T>());
         check_size(&grid)?;
-        let channels = if self.lanes { 1 } else { self.channels };
+        let channels = self.channels;
         let taps = grid.taps();
         let places: Vec<u32> = taps.iter().flat_map(|&tap| (0..channels as u32).map(move |c| tap + c)).collect();
         let one = padded * places.len();
@@ -124,7 +123,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        let WeightPass { rows, channels, lanes, source, .. } = *self.pass;
+        let WeightPass { rows, channels, source, .. } = *self.pass;
         // SAFETY: `WeightPass::run` made room for the block and its gradients, and gave this task sums of its own.
         unsafe {
             self.grid.gather(&source.starting_at_channel(self.group * channels), channels, self.block, self.x);
@@ -138,11 +137,7 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
                 let first = panel * self.mr;
                 let rows = self.mr.min(rows - first);
                 let grads = self.grads.add((panel - self.panels.0) * self.mr * self.depth.len()).cast_const();
-                if lanes {
-                    tiles!(self.lanes::<S>(s, self.places.len(), rows, first, grads));
-                } else {
-                    tiles!(self.tile::<S>(s, self.places.len(), rows, first, grads));
-                }
+                tiles!(self.tile::<S>(s, self.places.len(), rows, first, grads));
             }
         }
     }
@@ -170,37 +165,9 @@ impl<T: Float> Task<'_, T> {
         }
     }
 
-    #[inline(always)]
-    unsafe fn tile<S: Simd<T>, const MV: usize, const W: usize>(
-        &self,
-        s: S,
-        start: usize,
-        count: usize,
-        rows: usize,
-        first: usize,
-        grads: *const T,
-    ) -> usize {
-        // SAFETY: as this function's.
-        unsafe { self.compute::<S, MV, W, false>(s, start, count, rows, first, grads) }
-    }
-
-    #[inline(always)]
-    unsafe fn lanes<S: Simd<T>, const MV: usize, const W: usize>(
-        &self,
-        s: S,
-        start: usize,
-        count: usize,
-        rows: usize,
-        first: usize,
-        grads: *const T,
-    ) -> usize {
-        // SAFETY: as this function's.
-        unsafe { self.compute::<S, MV, W, true>(s, start, count, rows, first, grads) }
-    }
-
     /// Places `start..start + count` of the kernel, for the panel of rows from `first` on.
     #[inline(always)]
-    unsafe fn compute<S: Simd<T>, const MV: usize, const W: usize, const LANES: bool>(
+    unsafe fn tile<S: Simd<T>, const MV: usize, const W: usize>(
         &self,
         s: S,
         start: usize,
@@ -212,7 +179,6 @@ impl<T: Float> Task<'_, T> {
         let width = MV * S::LANES;
         // SAFETY: rows and places are this task's; the tables stay inside what was gathered.
         unsafe {
-            let x = self.x.cast_const().add(if LANES { first } else { 0 });
             let to = self.sums.add(first * self.places.len() + start * width);
             let mut before = [[s.zero(); MV]; W];
             if self.add {
@@ -225,7 +191,7 @@ impl<T: Float> Task<'_, T> {
                 }
             }
             let columns = columns::<W>(self.places, start);
-            let sums = sums::<T, S, MV, W, LANES>(s, grads, x, columns, self.depth, before);
+            let sums = sums::<T, S, MV, W>(s, grads, self.x, columns, self.depth, before);
             for j in 0..W {
                 if j < count {
                     for v in 0..MV {
