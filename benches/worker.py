@@ -38,7 +38,8 @@ class Served:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
         self.clock = getattr(time, clock)
-        name, _, variant = LIBRARIES[library]
+        # A suite's own module goes by its name.
+        name, _, variant = LIBRARIES.get(library, (library, "", ""))
         self.module = importlib.import_module(f"workloads.{name}_")
         self.module.set_threads(threads)
         self.steps = self.module.VARIANTS[variant] if variant else self.module.STEPS
