@@ -85,6 +85,16 @@ pub(super) fn tile_rows<T: Float>(isa: Isa) -> (usize, usize) {
     unsafe { T::enter(isa, Rows) }
 }
 
+/// The instruction set for tiles of so few rows: where they fill half a vector at most, vectors half as wide do the same
+/// in half the time, on machines that add two of them (and not two of the wide ones) in a cycle, and no worse on others.
+pub(super) fn isa_for<T: Float>(rows: usize) -> Isa {
+    match isa::current() {
+        #[cfg(target_arch = "x86_64")]
+        isa @ Isa::Avx512 if 2 * rows <= tile_rows::<T>(isa).1 => Isa::Avx2,
+        isa => isa,
+    }
+}
+
 /// So many elements of pooled memory.
 pub(super) fn room<T>(elements: usize) -> Result<Buffer> {
     Buffer::alloc(elements.saturating_mul(size_of::<T>()))
@@ -115,7 +125,7 @@ impl<T: Float> Pass<'_, T> {
     /// # Safety
     /// Source, weights and bias are readable over the shapes given, `dst` writable and apart from them.
     pub unsafe fn run(&self) -> Result<()> {
-        let isa = isa::current();
+        let isa = isa_for::<T>(self.rows);
         let (mr, lanes) = tile_rows::<T>(isa);
         let padded = self.rows.next_multiple_of(lanes);
         let panels = self.rows.div_ceil(mr);

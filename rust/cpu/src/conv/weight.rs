@@ -4,10 +4,9 @@
 use ferrograd_array::Result;
 
 use super::block::{Block, Grid, Source, copy_points};
-use super::direct::{check_size, ns, room, tile_rows, try_run};
+use super::direct::{check_size, isa_for, ns, room, tile_rows, try_run};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, columns, sums, tiles};
-use crate::isa;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{Float, Kernel, Simd};
 
@@ -34,7 +33,7 @@ impl<T: Float> WeightPass<'_, T> {
     /// # Safety
     /// `grad` and `source` are readable over the shapes given, `dst` writable and apart from them.
     pub unsafe fn run(&self) -> Result<()> {
-        let isa = isa::current();
+        let isa = isa_for::<T>(self.rows);
         let (mr, lanes) = tile_rows::<T>(isa);
         let padded = self.rows.next_multiple_of(lanes);
         let panels = self.rows.div_ceil(mr);
