@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+import ferrograd as fg
 from ferrograd._core import backend
 
 from .convolutions import LAYERS, PASSES, Layer
@@ -16,8 +17,11 @@ __all__ = ["STEPS", "machine", "set_threads", "version"]
 
 
 def values(shape: tuple[int, ...], channels_last: bool) -> Any:
+    """Random numbers in memory of ours, which is aligned as a layer's result is."""
     x = np.random.default_rng(0).standard_normal(shape, np.float32)
-    return np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1) if channels_last else x
+    if channels_last:
+        x = np.moveaxis(np.ascontiguousarray(np.moveaxis(x, 1, -1)), -1, 1)
+    return fg.from_numpy(x).clone()
 
 
 def setup(layer: Layer, which: str) -> Callable[[], Any]:
