@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -82,24 +84,35 @@ def counted(layer, inputs):
     from ferrograd import ops
 
     total = 0
-    plain = ops.matmul, ops.linear
+    inside = sys.modules["ferrograd.ops.attention"]
 
-    def matmul(x, y):
-        nonlocal total
-        z = plain[0](x, y)
-        total += z.numel() * x.shape[-1]
-        return z
+    def counting(plain, products):
+        def call(*operands, **rest):
+            nonlocal total
+            result = plain(*operands, **rest)
+            total += products(result, *operands)
+            return result
 
-    def linear(x, w, b, **rest):
-        nonlocal total
-        z = plain[1](x, w, b, **rest)
-        total += z.numel() * x.shape[-1]
-        return z
+        return call
+
+    def of_matmul(z, x, y):
+        return z.numel() * x.shape[-1]
+
+    def of_linear(z, x, w, b):
+        return z.numel() * x.shape[-1]
+
+    def of_attention(z, q, k, v, mask):
+        return z[0].numel() // v.shape[-1] * k.shape[-2] * (q.shape[-1] + v.shape[-1])
+
+    def of_self_attention(z, x, mask):
+        return z[0].numel() * x.shape[1] * 2
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ops, "linear", linear)
-        patch.setattr("ferrograd.ops.matmul", matmul)
-        patch.setitem(ops.attention.__globals__, "matmul", matmul)
+        patch.setattr(ops, "linear", counting(ops.linear, of_linear))
+        patch.setattr(ops, "matmul", counting(ops.matmul, of_matmul))
+        patch.setattr(inside, "matmul", counting(inside.matmul, of_matmul))
+        patch.setattr(inside, "attention", counting(inside.attention, of_attention))
+        patch.setattr(inside, "self_attention", counting(inside.self_attention, of_self_attention))
         layer(*inputs)
     return total
 

@@ -250,6 +250,18 @@ def _places_by_places(rows: Field, row_shape: Shape, columns: Field, column_shap
     return tuple(result)
 
 
+def _attention(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
+    """An element has its own query, and all keys and values."""
+    query, *others = operands[:3]
+    mixed = [(query, [-1]), *((other, [-2, -1]) for other in others)]
+    return _joined([(_mixed(field, shape, dims), shape) for (field, shape), dims in mixed if field is not None])
+
+
+def _self_attention(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
+    field, shape = _only(operands)
+    return _mixed(field, shape, [-2, -1])
+
+
 def _convolution(node: Node, operands: list[tuple[Any, Shape]]) -> Field:
     field, shape = _only(operands)
     kernel = tuple(unpack(node)[1].shape[2:])
@@ -450,10 +462,12 @@ _RULES: dict[str, Callable[[Node, list[tuple[Any, Shape]]], Field]] = {
     **dict.fromkeys(("avg_pool", "max_pool"), _pooling),
     **dict.fromkeys(("adaptive_avg_pool", "adaptive_max_pool"), _adaptive_pooling),
     **dict.fromkeys(("reshape", "view"), _reshaped),
+    "attention": _attention,
     "conv_input_grad": _transposed_convolution,
     "linear": _linear,
     "matmul": _matmul,
     "permute": _permuted,
+    "self_attention": _self_attention,
     "expand": _expanded,
     "getitem": _indexed,
     "index_get": _picked,
