@@ -16,7 +16,7 @@ CONTEXT, BATCH, WARM, RATE = 64, 12, 100, 3e-3
 
 args = options(__doc__)
 corpus = text()
-steps = 20 if args.quick else 2000
+steps = 5 if args.quick else 2000
 rng = np.random.default_rng(args.seed)
 model = models.GPT(block_size=CONTEXT, vocab_size=len(corpus.vocabulary), n_layer=4, n_head=4, n_embd=128, bias=False)
 print(f"{parameters(model):,} parameters, {len(corpus.train):,} characters to train")
@@ -59,9 +59,9 @@ for step in range(1, steps + 1):
     if step % 250 == 0:
         validated[step] = validation(200)
         print(f"step {step}: training {np.mean(losses[-250:]):.3f}, validation {validated[step]:.3f}", flush=True)
-final = validation(100 if args.quick else 1700)
+final = validation(20 if args.quick else 1700)
 start = fg.tensor(corpus.encode("\n")[None])
-written = corpus.decode(model.generate(start, 40 if args.quick else 300, temperature=0.8)[0].numpy())
+written = corpus.decode(model.generate(start, 20 if args.quick else 300, temperature=0.8)[0].numpy())
 print(written.strip())
 
 figure, axes = canvas(size=(6.4, 4))
