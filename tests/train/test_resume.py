@@ -220,7 +220,7 @@ def run(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The script of `run_to_kill`, in a process of its own."""
     return subprocess.run(
         [sys.executable, "-m", "train.run_to_kill", str(folder), *arguments],
-        capture_output=True, text=True, timeout=100, check=False, cwd=Path(__file__).parents[1],
+        capture_output=True, text=True, timeout=300, check=False, cwd=Path(__file__).parents[1],
     )  # fmt: skip
 
 
