@@ -73,6 +73,6 @@ closed = {name: 1 - gaps[name] / gaps["large"] for name in ("large, early stoppi
 text = ", ".join(f"{name.removeprefix('large, ')} closes {share:.0%}" for name, share in closed.items())
 verdict(args, f"gap between training and test error: {text}", "each at least half", min(closed.values()) >= 0.5)
 
-# What to see: the small network's two curves stay together. The large one's part: its training error falls far below the
-# noise, its development error rises, and its curve runs through every point. Stopped at the star, or with weight decay, the
-# same network follows the signal.
+# What to see: the large network's two curves part: its training error falls far below the noise, its development error
+# rises, and it bends through the noisy points. The small network's part less. Stopped at the star, or with weight decay, the
+# large network follows the signal.
