@@ -16,6 +16,7 @@ RATES = (0.003, 0.01, 0.03, 0.1, 0.3)  # for Hessian-free, which has none, the d
 
 def auto_encoder():
     model = fg.models.AutoEncoder((64, 48, 24, 12, 4), activation=nn.Sigmoid)
+    model.encoder.append(nn.Sigmoid())
     for p in model.parameters():  # a gain, for the slope of a sigmoid is below 1
         nn.init.xavier_uniform_(p, gain=2) if p.ndim == 2 else nn.init.zeros_(p)
     return model
@@ -46,8 +47,7 @@ def contender(name, make):
     return run
 
 
-def hessian_product():
-    """How far H v, by differentiating the gradient, is from finite differences of the gradient along v."""
+def hessian_product():  # by differentiating the gradient, against finite differences of the gradient
     model, part = auto_encoder().double(), x[:50].double()
     weights = list(model.parameters())
     v = [fg.randn_like(w) for w in weights]
