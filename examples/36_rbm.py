@@ -31,7 +31,7 @@ def pretrain(rbm, v, watch=None):
     for update, rows in enumerate(batches, start=1):
         rbm.fit_step(v[rows], optimizer)
         schedule.step()
-        if watch and (update in (14, 28, 56) or update % 112 == 0):
+        if watch and (update in (14, 28, 56, updates) or update % 112 == 0):
             watch(update)
 
 
