@@ -67,7 +67,7 @@ def read(path: Path) -> Example:
     title = re.sub(r"^Row \d+: ", "", " ".join(paragraph.split())).rstrip(".")
     comment = re.search(r"^# What to see: ((?:.*\n#)*.*)\s*\Z", source, re.M)
     to_see = "" if comment is None else " ".join(comment[1].replace("\n#", " ").split())
-    return Example(int(path.name[:2]), path, title, to_see)
+    return Example(int(path.name[:2]), path, title, to_see[:1].upper() + to_see[1:])
 
 
 def run(example: Example, quick: bool, out: Path, limit: float = LIMIT) -> Result:
@@ -146,7 +146,8 @@ def page(folder: Path) -> str:
         figure = (
             "–" if last is None else f"{last['figure']}; bar: {last['bar']}; {last['verdict']}; {last['seconds']:.0f} s"
         )
-        picture = f"[![{e.path.stem}](thumbnails/{e.path.stem}.png)]({e.path.name})"
+        small = f"thumbnails/{e.path.stem}.png"
+        picture = f"[![{e.path.stem}]({small})]({e.path.name})" if (folder / small).exists() else "–"
         what = f"**{e.row}. [{e.path.name}]({e.path.name})**: {e.title}.<br><br>{e.to_see}"
         lines.append(f"| {picture} | {_cell(what)} | {_cell(figure)} |")
     return "\n".join(lines) + "\n"

@@ -98,10 +98,10 @@ def test_the_index_has_what_the_last_full_runs_left(folder) -> None:
     page = (made / "README.md").read_text(encoding="utf-8")
     assert page == table.page(made)
     assert "[![01_good](thumbnails/01_good.png)](01_good.py)" in page
-    assert "an example that works and goes on.<br><br>a line, and another \\| one." in page
+    assert "an example that works and goes on.<br><br>A line, and another \\| one." in page
     assert "error 1.0 %; bar: ≤ 2 %; met; 0 s |" in page
     assert "error 3 %; bar: ≤ 2 %; NOT MET" in page
-    assert page.count("| – |") == 1
+    assert page.count("| – |") == 2  # neither a picture nor a figure of what broke
     small = made / "thumbnails" / "01_good.png"
     assert small.stat().st_size <= 27_000
     with Image.open(small) as image:
@@ -113,3 +113,18 @@ def test_the_index_has_what_the_last_full_runs_left(folder) -> None:
     assert small.exists()
     kept = json.loads((made / "results.json").read_text(encoding="utf-8"))
     assert [(row, values["verdict"]) for row, values in kept.items()] == [("01", "met"), ("02", "NOT MET")]
+
+
+def test_the_index_names_every_script_and_is_what_run_py_writes() -> None:
+    page = (FOLDER / "README.md").read_text(encoding="utf-8")
+    for example in table.examples(FOLDER):
+        assert f"[{example.path.name}]({example.path.name})" in page
+        assert example.to_see in page.replace("\\|", "|")
+    assert page == table.page(FOLDER), "python examples/run.py --index writes it anew"
+
+
+def test_thumbnails_are_small_and_each_has_its_script() -> None:
+    pictures = sorted((FOLDER / "thumbnails").glob("*"))
+    assert {p.stem for p in pictures} <= {e.path.stem for e in table.examples(FOLDER)}
+    assert all(p.stat().st_size <= 60_000 for p in pictures)
+    assert sum(p.stat().st_size for p in pictures) <= 1_000_000
