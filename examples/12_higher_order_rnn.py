@@ -86,5 +86,5 @@ bar = "equal at order 1; order 8 wins on ≥ 4 of 5 seeds (same size, same time,
 text = f"order 1 {'equal' if equal else 'DIFFERS'}; wins on {wins} of {len(plain)} seeds, mean error "
 verdict(args, text + f"{np.mean(higher):.1f}% against {np.mean(plain):.1f}%", bar, equal and wins >= 4 and fair)
 
-# What to see: on the left the higher-order network names the symbol on every seed where the plain one stays near
+# What to see: on the left the higher-order network names more and more of the symbols where the plain one stays near
 # guessing; on the right the reason, its gradient shrinks a step less quickly, for it can go back eight steps at a time.

@@ -49,7 +49,7 @@ def train(schedule, lr, seed):
 
 
 args = options(__doc__)
-steps = 100 if args.quick else 1500
+steps = 40 if args.quick else 1500
 measured, progression = load_diabetes(return_X_y=True)
 measured, progression = measured / measured.std(0), (progression - progression.mean()) / progression.std()
 x, t = fg.tensor(measured).float(), fg.tensor(progression[:, None]).float()
