@@ -38,7 +38,7 @@ dev = np.mean(model(fg.tensor(split.dev[0])).argmax(1).numpy() != split.dev[1])
 table = fg.train.History.from_csv(log)
 agree = dev == history.dev_error[history.best()] and table.records == history.records
 test = trainer.evaluate(split.test)["error"]
-history.plot(args.out / "32_three_curves.png", title="digits")  # The library's own picture.
+history.plot(log.with_suffix(".svg"), title="digits")  # The library's own picture.
 
 figure, (above, below) = canvas(2, 1, size=(6.4, 5), sharex=True)
 above.plot(history["epoch"], history.objective, color="black", linewidth=2, label="objective (training)")

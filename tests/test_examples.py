@@ -85,7 +85,7 @@ def test_a_few_steps_of_an_example(script: Path, tmp_path: Path, data: Path, for
     done = forks.run(script, "--quick", "--out", str(tmp_path), FERROGRAD_DATA=str(data))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.fullmatch(r"result: .+ \| .+ \| quick", done.stdout.splitlines()[-1])
-    (picture,) = tmp_path.iterdir()
+    (picture,) = tmp_path.glob("*.png")
     assert picture.name == f"{script.stem}.png"
     content = picture.read_bytes()
     assert content[:8] == b"\x89PNG\r\n\x1a\n"

@@ -279,8 +279,8 @@ fn forward<T: Float>(
         };
     }
     if is_depthwise(geometry) {
-        path!("conv/depthwise", parallel);
         let x = channels_innermost(x)?;
+        path!("conv/depthwise", parallel);
         let pass = depthwise::Pass {
             n,
             channels: c_in,
@@ -344,8 +344,8 @@ fn backward<T: Float>(geometry: &Geometry, grad: &Array, w: &Array, out: &Array)
         unsafe { std::ptr::write_bytes(dst, 0, out.numel()) };
     }
     if is_depthwise(geometry) {
-        path!("conv_input_grad/depthwise", parallel);
         let grad = channels_innermost(grad)?;
+        path!("conv_input_grad/depthwise", parallel);
         let pass = depthwise::Pass {
             n,
             channels: c_in,
@@ -411,8 +411,8 @@ fn weight_grad<T: Float>(geometry: &Geometry, grad: &Array, x: &Array, out: &Arr
         return unsafe { pointwise::weight(count, c_out, c_in, (grads, g_step), (inputs, x_step), dst) };
     }
     if is_depthwise(geometry) {
-        path!("conv_weight_grad/depthwise", parallel);
         let (grad, x) = (channels_innermost(grad)?, channels_innermost(x)?);
+        path!("conv_weight_grad/depthwise", parallel);
         let pass = depthwise::WeightPass {
             n,
             channels: c_in,
