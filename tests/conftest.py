@@ -14,6 +14,12 @@ def pytest_configure(config: pytest.Config) -> None:
         raise pytest.UsageError("the tests need the test build of the core: run `make test`")
 
 
+@pytest.fixture(autouse=True)
+def seed() -> None:
+    """A test's weights and dropout are its own: they don't depend on which tests ran before it in the same process."""
+    fg.manual_seed(20261123)
+
+
 @pytest.fixture
 def threads():
     """Sets the number of threads; restored after the test."""
