@@ -449,6 +449,17 @@ class backend:
     @staticmethod
     def hardtanh_grad(grad: Any, input: Any, min_val: Any, max_val: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
+    def huber(input: Any, target: Any, delta: Any, scale: Any, out: TensorBase | None = None) -> Any: ...
+    @staticmethod
+    def huber_grad(
+        grad: Any,
+        input: Any,
+        target: Any,
+        delta: Any,
+        scale: Any,
+        out: TensorBase | None = None,
+    ) -> Any: ...
+    @staticmethod
     def hypot(input: Any, other: Any, out: TensorBase | None = None) -> Any: ...
     @staticmethod
     def index_get(x: Any, indices: Any, dims: Any) -> Any: ...

@@ -96,4 +96,27 @@ ROWS = [
         torch=lambda t, x, y: t.nn.functional.binary_cross_entropy(x, y, reduction="none"),
         rtol=1e-5,
     ),
+    *(
+        Row(
+            "huber",
+            lambda x, y, delta, scale: scale * (h := np.clip(x - y, -delta, delta)) * ((x - y) / 2 + (x - y - h) / 2),
+            [
+                Sample((Arr((3, 4), -1, 1), Arr((3, 4), 2.5, 3.5)), {"delta": delta, "scale": 2.0}),
+                Sample((Arr((3, 4), -1, 1), Arr((4,), -1, 1)), {"delta": 2.5, "scale": 1.0}),
+                Sample((Arr((0, 3)), Arr((0, 3))), {"delta": 1.0, "scale": 1.0}),
+                Sample((Arr((130, 301), 0, 1), Arr((130, 301), 1.5, 4.0)), {"delta": 0.25, "scale": 0.5}),
+            ],
+            id=f"huber-{delta}",
+        )
+        for delta in (0.5, 1e9)
+    ),
+    Row(
+        "huber_grad",
+        lambda g, x, y, delta, scale: scale * g * np.clip(x - y, -delta, delta),
+        [
+            Sample((Arr((3, 4)), Arr((3, 4), -1, 1), Arr((3, 4), 2.5, 3.5)), {"delta": 0.5, "scale": 2.0}),
+            Sample((Arr(()), Arr((3, 4), -1, 1), Arr((3, 4), -1, 1)), {"delta": 3.0, "scale": 1.0}),
+            Sample((Arr((130, 301)), Arr((130, 301), 0, 1), Arr((130, 301), 1.5, 4.0)), {"delta": 0.25, "scale": 0.5}),
+        ],
+    ),
 ]

@@ -1,4 +1,4 @@
-"""Cross-entropies: of softmax with class indices, fused, and of a probability with one."""
+"""Losses: cross-entropy of softmax with class indices, fused, and of a probability with one; distances of numbers."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Any
 
 from .._core import backend
 from ._op import op
-from .elementwise import add, cast, clip, div, log, log1p, mul, ne, neg, sub, where
+from .elementwise import abs, add, cast, clip, div, le, log, log1p, mul, ne, neg, sub, where
 from .index import gather
 from .reduce import sum
 from .softmax import log_softmax
@@ -61,6 +61,36 @@ def _(logits, target, weight, *, reduction, ignore_index, label_smoothing):
         return loss
     total = sum(loss, dim=(), keepdim=False)
     return total if reduction == "sum" else div(total, sum(weights, dim=(), keepdim=False))
+
+
+@op
+def huber(x: Any, y: Any, *, delta: float, scale: float) -> Any:
+    """scale · h_i (d_i − h_i / 2) with d = x − y and h the same held within ±delta: scale · d²/2 near 0."""
+    return backend.huber(x, y, delta, scale)
+
+
+@huber.rule(saves=("x", "y"))
+def _(g, needs, x, y, *, delta, scale):
+    gx = huber_grad(g, x, y, delta=delta, scale=scale)
+    return gx if needs[0] else None, neg(gx) if needs[1] else None
+
+
+@op
+def huber_grad(g: Any, x: Any, y: Any, *, delta: float, scale: float) -> Any:
+    """g_i · scale · h_i."""
+    return backend.huber_grad(g, x, y, delta, scale)
+
+
+@huber_grad.rule(saves=("g", "x", "y"))
+def _(gg, needs, g, x, y, *, delta, scale):
+    gx = None
+    if needs[1] or needs[2]:
+        gx = where(le(abs(sub(x, y)), delta), mul(mul(gg, g), scale), 0.0)
+    return (
+        huber_grad(gg, x, y, delta=delta, scale=scale) if needs[0] else None,
+        gx if needs[1] else None,
+        neg(gx) if needs[2] else None,
+    )
 
 
 @op

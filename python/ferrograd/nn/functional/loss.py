@@ -7,6 +7,7 @@ import warnings
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ...creation import as_tensor
 from .._check import check_reduction
 from ._reduction import reduced, reduction_of
 
@@ -73,7 +74,9 @@ def mse_loss(
     """weight · (x - y)², reduced."""
     reduction = reduction_of("mse_loss", reduction, size_average, reduce)
     _shapes("mse_loss", input, target, weight)
-    return _weighted_mean(ops.square(ops.sub(input, target)), weight, reduction)  # type: ignore[no-any-return]
+    floats = any(as_tensor(x).is_floating_point() for x in (input, target))
+    squares = ops.huber(input, target, delta=math.inf, scale=2.0) if floats else ops.square(ops.sub(input, target))
+    return _weighted_mean(squares, weight, reduction)  # type: ignore[no-any-return]
 
 
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
@@ -85,14 +88,8 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
         raise ValueError(f"huber_loss: delta: expected a number above 0, got {delta}")
     check_reduction("huber_loss", reduction)
     _shapes("huber_loss", input, target, weight)
-    loss = _huber(ops.sub(input, target), delta)
+    loss = ops.huber(input, target, delta=float(delta), scale=1.0)
     return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
-
-
-def _huber(difference: Any, delta: float) -> Any:
-    """h · (d - h / 2) with h = d held within ±delta: d² / 2 near 0, delta · (|d| - delta / 2) far from it."""
-    held = ops.clip(difference, -float(delta), float(delta))
-    return ops.mul(held, ops.sub(difference, ops.mul(held, 0.5)))
 
 
 def smooth_l1_loss(
@@ -108,8 +105,9 @@ def smooth_l1_loss(
         raise ValueError(f"smooth_l1_loss: beta: expected a number of at least 0, got {beta}")
     reduction = reduction_of("smooth_l1_loss", reduction, size_average, reduce)
     _shapes("smooth_l1_loss", input, target)
-    difference = ops.sub(input, target)
-    loss = ops.div(_huber(difference, beta), float(beta)) if beta > 0 else ops.abs(difference)
+    loss = (
+        ops.huber(input, target, delta=float(beta), scale=1.0 / beta) if beta > 0 else ops.abs(ops.sub(input, target))
+    )
     return reduced(loss, reduction)  # type: ignore[no-any-return]
 
 

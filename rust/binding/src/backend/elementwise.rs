@@ -318,3 +318,33 @@ pub fn clip_grad<'py>(
     let ([g, x], [min, max], requires_grad, work) = bounded("clip_grad", ["grad", "input"], [grad, input], [min, max])?;
     result(py, error::call(py, work, || cpu::clip_grad(&g, &x, min.as_ref(), max.as_ref()))?, requires_grad)
 }
+
+/// Of the difference of `input` and `target`, held within ±delta.
+#[pyfunction]
+#[pyo3(signature = (input, target, delta, scale, out=None))]
+pub fn huber<'py>(
+    input: Any<'_, 'py>,
+    target: Any<'_, 'py>,
+    delta: f64,
+    scale: f64,
+    out: Out<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let op = "huber";
+    let ([x, y], requires_grad, work) = promoted(op, ["input", "target"], [input, target], Promote::Float)?;
+    with_out(op, out, input.py(), work, requires_grad, |out| cpu::huber(&x, &y, delta, scale, out))
+}
+
+#[pyfunction]
+#[pyo3(signature = (grad, input, target, delta, scale, out=None))]
+pub fn huber_grad<'py>(
+    grad: Any<'_, 'py>,
+    input: Any<'_, 'py>,
+    target: Any<'_, 'py>,
+    delta: f64,
+    scale: f64,
+    out: Out<'_, 'py>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let (op, names) = ("huber_grad", ["grad", "input", "target"]);
+    let ([g, x, y], requires_grad, work) = promoted(op, names, [grad, input, target], Promote::Float)?;
+    with_out(op, out, grad.py(), work, requires_grad, |out| cpu::huber_grad(&g, &x, &y, delta, scale, out))
+}

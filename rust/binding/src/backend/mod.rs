@@ -82,11 +82,11 @@ pub mod backend {
         abs, abs_grad, acos, acosh, add, addcmul, asin, asinh, atan, atan2, atanh, bitwise_and, bitwise_not,
         bitwise_or, bitwise_xor, ceil, clip, clip_grad, copysign, cos, cosh, div, elu, elu_grad, eq, erf, erfc, erfinv,
         exp, exp2, expm1, floor, floor_divide, fmod, ge, gelu, gelu_grad, gelu_tanh, gelu_tanh_grad, gt, hardtanh,
-        hardtanh_grad, hypot, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, lgamma, log, log1p, log2,
-        log10, logaddexp, logical_and, logical_not, logical_or, logical_xor, lt, maximum, maximum_grad, minimum,
-        minimum_grad, mul, ne, neg, polygamma, pow, reciprocal, relu, relu_grad, remainder, round, rsqrt, sigmoid,
-        sigmoid_grad, sign, signbit, silu, silu_grad, sin, sinh, softplus, softplus_grad, sqrt, square, sub, tan, tanh,
-        tanh_grad, trunc, where_, xlogy,
+        hardtanh_grad, huber, huber_grad, hypot, isfinite, isinf, isnan, le, leaky_relu, leaky_relu_grad, lerp, lgamma,
+        log, log1p, log2, log10, logaddexp, logical_and, logical_not, logical_or, logical_xor, lt, maximum,
+        maximum_grad, minimum, minimum_grad, mul, ne, neg, polygamma, pow, reciprocal, relu, relu_grad, remainder,
+        round, rsqrt, sigmoid, sigmoid_grad, sign, signbit, silu, silu_grad, sin, sinh, softplus, softplus_grad, sqrt,
+        square, sub, tan, tanh, tanh_grad, trunc, where_, xlogy,
     };
     #[pymodule_export]
     use super::index::{

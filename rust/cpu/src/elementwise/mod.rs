@@ -7,6 +7,7 @@
 mod activation;
 mod binary;
 mod compare;
+mod distance;
 mod divide;
 mod long_power;
 mod pow;
@@ -25,6 +26,7 @@ use ferrograd_array::{Array, DType, Element, Error, Result, Shape, broadcast_sha
 pub use activation::*;
 pub use binary::*;
 pub use compare::*;
+pub use distance::*;
 pub use divide::{floor_divide, fmod, remainder};
 pub use pow::pow;
 pub use select::*;

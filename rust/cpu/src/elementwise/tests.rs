@@ -576,3 +576,20 @@ fn threads_do_not_change_the_bits() {
         }
     });
 }
+
+#[test]
+fn huber_of_what_is_not_finite() {
+    let of = |x: f32, y: f32, delta: f64| {
+        let at = |v: f32| Array::from_slice(&[v], &[1]).unwrap();
+        let g = Array::from_slice(&[1f32], &[1]).unwrap();
+        let slope = huber_grad(&g, &at(x), &at(y), delta, 2.0, None).unwrap().to_vec::<f32>()[0];
+        (huber(&at(x), &at(y), delta, 2.0, None).unwrap().to_vec::<f32>()[0], slope)
+    };
+    let inf = f32::INFINITY;
+    assert_eq!(of(3.0, 1.0, f64::INFINITY), (4.0, 4.0));
+    assert_eq!(of(inf, 1.0, f64::INFINITY), (inf, inf));
+    assert_eq!(of(inf, 1.0, 1.0), (inf, 2.0));
+    assert_eq!(of(1.0, inf, 0.5), (inf, -1.0));
+    let (value, slope) = of(f32::NAN, 1.0, 1.0);
+    assert!(value.is_nan() && slope.is_nan());
+}
