@@ -1,6 +1,6 @@
 use ferrograd_array::{Array, Error, Layout, Result, Shape};
 
-use super::block::{Dots, Hide, Lanes, Pack, Scores, Turn};
+use super::block::{Dots, Hide, Lanes, Pack, Scores, Turn, run};
 use super::operands::{Mask, Operands, at};
 use super::{Inputs, Panel, each, ns_of};
 use crate::copy_into;
@@ -8,7 +8,7 @@ use crate::gemm::{InPlace, Matrix};
 use crate::parallel::SyncPtr;
 use crate::path;
 use crate::reduce;
-use crate::simd::{Float, vectorize};
+use crate::simd::Float;
 
 /// Keys whose scores and their gradients a panel holds at a time: together 16 KiB in f32, half of a first-level cache.
 const KEYS: usize = 64;
@@ -184,7 +184,7 @@ impl<T: Float> Job<'_, T> {
             loop {
                 let end = to.min(start + CHUNK);
                 for index in 0..panels {
-                    let panel = Panel::new(index, &self.tiles, vectorize(Lanes::<T>::new()), o.queries);
+                    let panel = Panel::new(index, &self.tiles, run(Lanes::<T>::new()), o.queries);
                     let end = end.min(panel.seen(o));
                     self.panel(head, index, panel, (start, end.max(start)), start > from, [dq, dk, dv], &room);
                 }
@@ -220,12 +220,12 @@ impl<T: Float> Job<'_, T> {
             let from = at(o.query(head), first, 0);
             if start < end {
                 let (along, across) = (room.q_along, room.q_across);
-                vectorize(Pack { from, rows, features, scale, along, across });
+                run(Pack { from, rows, features, scale, along, across });
                 let (along, across) = (room.g_along, room.g_across);
                 let from = at(o.of(self.g, head), first, 0);
-                vectorize(Pack { from, rows, features: values, scale: T::ONE, along, across });
+                run(Pack { from, rows, features: values, scale: T::ONE, along, across });
                 let y = at(o.of(self.y, head), first, 0);
-                vectorize(Dots { a: along, b: y, rows, lanes, features: values, dots: room.dots });
+                run(Dots { a: along, b: y, rows, lanes, features: values, dots: room.dots });
                 for i in 0..lanes {
                     let log = self.log_sums.ptr::<T>().add(head * queries + first + i.min(rows - 1));
                     *room.log_sums.add(i) = *log;
@@ -241,7 +241,7 @@ impl<T: Float> Job<'_, T> {
                         let diagonal = (o.causal && from + n > first + 1).then(|| first as isize - from as isize);
                         if diagonal.is_some() || !matches!(mask, Mask::None) {
                             let mask = mask.from(first, from);
-                            vectorize(Hide { scores: room.weights, step, rows, lanes, keys: n, mask, diagonal });
+                            run(Hide { scores: room.weights, step, rows, lanes, keys: n, mask, diagonal });
                         }
                         room.weights
                     }
@@ -254,7 +254,7 @@ impl<T: Float> Job<'_, T> {
                 let log_sums = kept.is_none().then_some(room.log_sums.cast_const());
                 if onwards || log_sums.is_some() {
                     let (gradients, dots) = (room.scores, room.dots.cast_const());
-                    vectorize(Scores { weights, gradients, step, lanes, keys: n, log_sums, dots });
+                    run(Scores { weights, gradients, step, lanes, keys: n, log_sums, dots });
                 }
                 // Sums over queries: rows of the result are keys, whose numbers lie side by side.
                 let over_queries = |to: Matrix<T>, along: *mut T, columns: usize, of: *mut T| {
@@ -282,7 +282,7 @@ impl<T: Float> Job<'_, T> {
             }
             let to = at(dq, first, 0);
             let (to, to_step) = (to.ptr.cast_mut(), to.row_stride);
-            vectorize(Turn { sums: room.dq, step, rows, features, scale, add, to, to_step });
+            run(Turn { sums: room.dq, step, rows, features, scale, add, to, to_step });
         }
     }
 }

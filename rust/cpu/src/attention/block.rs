@@ -3,10 +3,16 @@
 
 use super::operands::{Mask, at};
 use crate::gemm::{Matrix, PackSource, Strided};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// The most lanes a panel has.
 const MOST_LANES: usize = 32;
+
+/// Runs a kernel. Not inlined, so that each stands in the library once, however many call it.
+#[inline(never)]
+pub(super) fn run<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
+    vectorize(kernel)
+}
 
 /// Lanes of a vector.
 pub(super) struct Lanes<T>(std::marker::PhantomData<T>);

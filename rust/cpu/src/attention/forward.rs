@@ -1,12 +1,12 @@
 use ferrograd_array::{Array, Result};
 
-use super::block::{Finish, Hide, Lanes, Pack, Softmax, Turn};
+use super::block::{Finish, Hide, Lanes, Pack, Softmax, Turn, run};
 use super::operands::{Mask, Operands, at};
 use super::{Attention, Inputs, Panel, each, ns_of};
 use crate::gemm::InPlace;
 use crate::parallel::SyncPtr;
 use crate::path;
-use crate::simd::{Float, vectorize};
+use crate::simd::Float;
 
 /// Keys whose scores a panel holds at a time: 16 KiB of scores in f32, half of a first-level cache.
 const KEYS: usize = 128;
@@ -69,7 +69,7 @@ impl<T: Float> Job<'_, T> {
     unsafe fn panel(&self, head: usize, index: usize, scratch: *mut T) {
         let (o, tiles, step) = (self.operands, self.tiles, self.tiles.rows());
         let Operands { queries, keys, features, values, .. } = *o;
-        let panel = Panel::new(index, &tiles, vectorize(Lanes::<T>::new()), queries);
+        let panel = Panel::new(index, &tiles, run(Lanes::<T>::new()), queries);
         let Panel { first, rows, lanes } = panel;
         let (key, value, mask) = (o.key(head), o.value(head), o.mask(head));
         let mut rest = SyncPtr::new(scratch);
@@ -87,7 +87,7 @@ impl<T: Float> Job<'_, T> {
                 *highest.add(i) = T::NEG_INFINITY;
                 *total.add(i) = T::ZERO;
             }
-            vectorize(Pack { from: at(o.query(head), first, 0), rows, features, scale: o.scale, along, across });
+            run(Pack { from: at(o.query(head), first, 0), rows, features, scale: o.scale, along, across });
             let seen = panel.seen(o);
             let many = if kept.is_some() { seen.max(1) } else { KEYS };
             let scores = kept.unwrap_or(scores);
@@ -98,11 +98,11 @@ impl<T: Float> Job<'_, T> {
                 let diagonal = (o.causal && from + n > first + 1).then(|| first as isize - from as isize);
                 if diagonal.is_some() || !matches!(mask, Mask::None) {
                     let mask = mask.from(first, from);
-                    vectorize(Hide { scores, step, rows, lanes, keys: n, mask, diagonal });
+                    run(Hide { scores, step, rows, lanes, keys: n, mask, diagonal });
                 }
                 let begun = if from > 0 { values } else { 0 };
                 let whole = kept.is_some();
-                vectorize(Softmax { scores, step, lanes, keys: n, highest, total, sums, features: begun, whole });
+                run(Softmax { scores, step, lanes, keys: n, highest, total, sums, features: begun, whole });
                 let to = (sums, step as isize);
                 tiles.product((lanes, values, n), (scores, step as isize), at(value, from, 0), to, from > 0);
             }
@@ -111,10 +111,10 @@ impl<T: Float> Job<'_, T> {
             }
             let log_sums = self.log_sums.map_or(std::ptr::null_mut(), |a| a.ptr_mut::<T>().add(head * queries + first));
             let means = if kept.is_some() { 0 } else { values };
-            vectorize(Finish { step, rows, highest, total, sums, features: means, log_sums });
+            run(Finish { step, rows, highest, total, sums, features: means, log_sums });
             let y = at(o.of(self.y, head), first, 0);
             let (to, to_step) = (y.ptr.cast_mut(), y.row_stride);
-            vectorize(Turn { sums, step, rows, features: values, scale: T::ONE, add: false, to, to_step });
+            run(Turn { sums, step, rows, features: values, scale: T::ONE, add: false, to, to_step });
         }
     }
 }

@@ -112,7 +112,7 @@ impl InPlace {
             depth: k,
         };
         // SAFETY: the plan's instruction set is the machine's; the caller's promise.
-        unsafe { T::enter(self.plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
+        unsafe { compute(self.plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
     }
 }
 
@@ -190,7 +190,7 @@ unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
         let block = Block { problem, a, b, pa: none, pb: none, plan, ic: 0, jc: 0, pc: 0, depth: k };
         parallel::run(1, ns, |_| {
             // SAFETY: the plan's instruction set is the machine's.
-            unsafe { T::enter(plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
+            unsafe { compute(plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
         });
         return Ok(());
     }
@@ -234,7 +234,7 @@ unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
                         columns: block_columns.min(columns - j),
                     };
                     // SAFETY: the plan's instruction set is the machine's; parts are disjoint.
-                    unsafe { T::enter(plan.isa, part) }
+                    unsafe { compute(plan.isa, part) }
                 });
             }
             pc += depth;
@@ -401,6 +401,16 @@ struct Part<'a, T> {
     rows: usize,
     j: usize,
     columns: usize,
+}
+
+/// Computes a part. Not inlined: the tiles of all instruction sets are the largest code there is, and stand here once.
+///
+/// # Safety
+/// The machine has the instruction set; the part has operands and elements of C of its own.
+#[inline(never)]
+unsafe fn compute<T: Float>(isa: Isa, part: Part<'_, T>) {
+    // SAFETY: the caller's promise.
+    unsafe { T::enter(isa, part) }
 }
 
 impl<T: Float> Kernel<T> for Part<'_, T> {
