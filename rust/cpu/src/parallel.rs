@@ -14,7 +14,7 @@ use std::sync::atomic::{AtomicBool, AtomicU32, AtomicUsize, Ordering, fence};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, Once, PoisonError};
 use std::time::{Duration, Instant};
 
-use ferrograd_array::{memory, os};
+use ferrograd_array::{Error, memory, os};
 
 use crate::denormals;
 
@@ -306,6 +306,21 @@ pub fn run(blocks: usize, ns: f64, f: impl Fn(usize) + Sync) {
     if let Some(payload) = panic {
         resume_unwind(payload);
     }
+}
+
+/// [`run`] for blocks that can fail; the first error found is the result.
+pub fn try_run(
+    blocks: usize,
+    ns: f64,
+    f: impl Fn(usize) -> ferrograd_array::Result<()> + Sync,
+) -> ferrograd_array::Result<()> {
+    let error: Mutex<Option<Error>> = Mutex::new(None);
+    run(blocks, ns, |block| {
+        if let Err(why) = f(block) {
+            lock(&error).get_or_insert(why);
+        }
+    });
+    error.into_inner().unwrap_or_else(PoisonError::into_inner).map_or(Ok(()), Err)
 }
 
 /// Splits `n` elements into blocks of `block` and calls `f(start, end)` for each.

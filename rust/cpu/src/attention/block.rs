@@ -2,7 +2,7 @@
 //! turned over. A panel's scores and sums are matrices of one query a lane: element (i, lane) is at `i · step + lane`.
 
 use super::operands::{Mask, at};
-use crate::gemm::{Matrix, PackSource, Strided};
+use crate::gemm::{Matrix, Strided};
 use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// The most lanes a panel has.

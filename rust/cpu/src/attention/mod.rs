@@ -17,9 +17,7 @@ mod packed;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Mutex;
-
-use ferrograd_array::{Array, Buffer, Error, Result};
+use ferrograd_array::{Array, Buffer, Result};
 
 use crate::gemm::InPlace;
 use crate::reduce::by_float;
@@ -85,17 +83,15 @@ fn ns_of<T>(flops: f64) -> f64 {
 /// Calls `f(unit, scratch)` for each unit of work, in parallel, with scratch memory of `elements` that a task has to
 /// itself.
 fn each<T: Float>(units: usize, ns: f64, elements: usize, f: impl Fn(usize, *mut T) + Sync) -> Result<()> {
-    let error: Mutex<Option<Error>> = Mutex::new(None);
     let group = ((TASK_NS / ns.max(1.0)) as usize).clamp(1, units.max(1));
     denormals::flushed(|| {
-        parallel::for_range(units, group, ns, |start, end| match Buffer::alloc(elements * size_of::<T>()) {
-            Ok(scratch) => (start..end).for_each(|unit| f(unit, scratch.as_ptr().cast())),
-            Err(why) => {
-                error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(why);
-            }
+        parallel::try_run(units.div_ceil(group), units as f64 * ns, |index| {
+            let scratch = Buffer::alloc(elements * size_of::<T>())?;
+            let start = index * group;
+            (start..(start + group).min(units)).for_each(|unit| f(unit, scratch.as_ptr().cast()));
+            Ok(())
         })
-    });
-    error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+    })
 }
 
 /// Queries of a panel that a call works on: `rows` from `first` on, and lanes for them in whole vectors.

@@ -1,8 +1,6 @@
 //! Convolution and its input gradient: each block of points gathered, then multiplied with packed weights, the sums of a
 //! tile staying in registers through all channels and taps.
 
-use std::sync::Mutex;
-
 use ferrograd_array::{Buffer, Error, Result};
 
 use super::block::{Block, Grid, Source, copy_points};
@@ -110,17 +108,6 @@ pub(super) fn check_size(grid: &Grid) -> Result<()> {
     Ok(())
 }
 
-/// Runs fallible tasks; the first error found is the result.
-pub(super) fn try_run(tasks: usize, ns: f64, f: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
-    let error: Mutex<Option<Error>> = Mutex::new(None);
-    parallel::run(tasks, ns, |task| {
-        if let Err(why) = f(task) {
-            error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(why);
-        }
-    });
-    error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
-}
-
 impl<T: Float> Pass<'_, T> {
     /// # Safety
     /// Source, weights and bias are readable over the shapes given, `dst` writable and apart from them.
@@ -169,7 +156,7 @@ impl<T: Float> Pass<'_, T> {
                 unsafe { *weights.get().add(bias + group * padded + r) = value };
             }
         });
-        try_run(end, ns::<T>(self.work), |index| {
+        parallel::try_run(end, ns::<T>(self.work), |index| {
             let k = stages.partition_point(|stage| stage.end <= index);
             let stage = &stages[k];
             let index = index - if k > 0 { stages[k - 1].end } else { 0 };

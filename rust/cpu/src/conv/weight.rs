@@ -4,7 +4,7 @@
 use ferrograd_array::Result;
 
 use super::block::{Block, Grid, Source, copy_points};
-use super::direct::{check_size, isa_for, ns, room, tile_rows, try_run};
+use super::direct::{check_size, isa_for, ns, room, tile_rows};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, columns, sums, tiles};
 use crate::parallel::{self, SyncPtr};
@@ -52,7 +52,7 @@ impl<T: Float> WeightPass<'_, T> {
         let sums = SyncPtr::new(sums_room.as_ptr().cast::<T>());
         let each = panels.div_ceil(chunks);
         let work = ns::<T>(self.work);
-        try_run(self.groups * parts * chunks, work, |index| {
+        parallel::try_run(self.groups * parts * chunks, work, |index| {
             let (chunk, index) = (index % chunks, index / chunks);
             let (part, group) = (index % parts, index / parts);
             let span = (chunk * each, ((chunk + 1) * each).min(panels));

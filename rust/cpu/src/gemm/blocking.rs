@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use ferrograd_array::{Buffer, Result};
 
 use super::microkernel::{MAX_TILE, Tile, tile_shape};
-use super::{Epilogue, Matrix, MatrixMut, PackSource, Problem, Strided};
+use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -28,8 +28,8 @@ const BLOCK_WORK: usize = 1 << 20;
 const BLOCKS: usize = 32;
 
 #[derive(Clone, Copy)]
-struct Plan {
-    isa: Isa,
+pub(super) struct Plan {
+    pub isa: Isa,
     mr: usize,
     nr: usize,
     pack_a: bool,
@@ -99,18 +99,8 @@ impl InPlace {
         let problem = Problem { m, n, k, c, accumulate, epilogue: Epilogue::NONE };
         let none = SyncPtr::new(std::ptr::null_mut());
         let (a, b) = (Strided { ptr: a, step: 1, depth_step: a_step }, super::columns_of(b));
-        let block = Block {
-            problem: &problem,
-            a: Some(a),
-            b: Some(b),
-            pa: none,
-            pb: none,
-            plan: self.plan,
-            ic: 0,
-            jc: 0,
-            pc: 0,
-            depth: k,
-        };
+        let block =
+            Block { problem: &problem, a, b, pa: none, pb: none, plan: self.plan, ic: 0, jc: 0, pc: 0, depth: k };
         // SAFETY: the plan's instruction set is the machine's; the caller's promise.
         unsafe { compute(self.plan.isa, Part { block: &block, i: 0, rows: m, j: 0, columns: n }) }
     }
@@ -153,20 +143,7 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
         }
     }
     // SAFETY: the caller's promise; what is not packed lies in memory, A with neighbouring rows.
-    unsafe { product(problem, &a, &b, plan) }
-}
-
-/// As [`tiles`], from sources that may not lie in memory.
-///
-/// # Safety
-/// As [`super::gemm_from`]; m, n > 0.
-pub(super) unsafe fn packed<T: Float, A: PackSource<T>, B: PackSource<T>>(
-    problem: &Problem<T>,
-    a: &A,
-    b: &B,
-) -> Result<()> {
-    // SAFETY: the caller's promise.
-    unsafe { product(problem, a, b, Plan::new::<T>(true, true)) }
+    unsafe { deep::product(problem, a, b, plan) }
 }
 
 /// `total` cut into equal parts of at most `most`, each a multiple of `unit`.
@@ -174,19 +151,17 @@ fn even(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most).max(1)).next_multiple_of(unit)
 }
 
-unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
-    problem: &Problem<T>,
-    a: &A,
-    b: &B,
-    plan: Plan,
-) -> Result<()> {
+/// Computes, with what the plan says packed.
+///
+/// # Safety
+/// As [`tiles`]; what is not packed lies in memory as the tiles read it.
+pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Strided<T>, plan: Plan) -> Result<()> {
     let Problem { m, n, k, .. } = *problem;
     let Plan { mr, nr, .. } = plan;
     let ns = problem.ns();
     if !plan.pack_a && !plan.pack_b && k <= KC_BYTES / size_of::<T>() && m <= MC && n <= NC && parallel::is_serial(ns) {
         // The same tiles without the cutting, whose divisions would be a tenth of a product of a few microseconds.
         let none = SyncPtr::new(std::ptr::null_mut());
-        let (a, b) = (a.strided(), b.strided());
         let block = Block { problem, a, b, pa: none, pb: none, plan, ic: 0, jc: 0, pc: 0, depth: k };
         parallel::run(1, ns, |_| {
             // SAFETY: the plan's instruction set is the machine's.
@@ -214,7 +189,7 @@ unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
                 let rows = mc.min(m - ic);
                 let pack = Pack { a, b, pa, pb, plan, ic, rows, jc, columns, pc, depth, new_b: ic == 0 };
                 pack.run();
-                let block = Block { problem, a: a.strided(), b: b.strided(), pa, pb, plan, ic, jc, pc, depth };
+                let block = Block { problem, a, b, pa, pb, plan, ic, jc, pc, depth };
                 // Blocks of C: whole panels, fewer rows than the second-level cache holds, enough of them.
                 let block_rows = even(rows, BLOCK_ROWS, mr);
                 let row_blocks = rows.div_ceil(block_rows);
@@ -247,9 +222,9 @@ unsafe fn product<T: Float, A: PackSource<T>, B: PackSource<T>>(
 }
 
 /// Packing of one block of depth.
-struct Pack<'a, T, A, B> {
-    a: &'a A,
-    b: &'a B,
+struct Pack<T> {
+    a: Strided<T>,
+    b: Strided<T>,
     pa: SyncPtr<T>,
     pb: SyncPtr<T>,
     plan: Plan,
@@ -296,7 +271,7 @@ impl Cut {
     }
 }
 
-impl<T: Float, A: PackSource<T>, B: PackSource<T>> Pack<'_, T, A, B> {
+impl<T: Float> Pack<T> {
     fn run(&self) {
         let Plan { mr, nr, pack_a, pack_b, isa } = self.plan;
         let a_panels = if pack_a { self.rows.div_ceil(mr) } else { 0 };
@@ -304,9 +279,8 @@ impl<T: Float, A: PackSource<T>, B: PackSource<T>> Pack<'_, T, A, B> {
         if a_panels + b_panels == 0 || self.depth == 0 {
             return;
         }
-        let across = |source: Option<Strided<T>>| source.is_some_and(|source| source.step == 1);
-        let a_cut = Cut::new(a_panels, mr, self.depth, across(self.a.strided()));
-        let b_cut = Cut::new(b_panels, nr, self.depth, across(self.b.strided()));
+        let a_cut = Cut::new(a_panels, mr, self.depth, self.a.step == 1);
+        let b_cut = Cut::new(b_panels, nr, self.depth, self.b.step == 1);
         let elements = (a_panels * mr + b_panels * nr) * self.depth;
         parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
             let (b, cut) = if task < a_cut.tasks { (false, a_cut) } else { (true, b_cut) };
@@ -328,8 +302,8 @@ impl<T: Float, A: PackSource<T>, B: PackSource<T>> Pack<'_, T, A, B> {
 }
 
 /// What one task packs: panels of A or B, and depths of them.
-struct Panels<'a, 'b, T, A, B> {
-    pack: &'a Pack<'b, T, A, B>,
+struct Panels<'a, T> {
+    pack: &'a Pack<T>,
     b: bool,
     start: usize,
     end: usize,
@@ -339,7 +313,7 @@ struct Panels<'a, 'b, T, A, B> {
     across: bool,
 }
 
-impl<T: Float, A: PackSource<T>, B: PackSource<T>> Panels<'_, '_, T, A, B> {
+impl<T: Float> Panels<'_, T> {
     #[inline(always)]
     fn fill<const MR: usize, const NR: usize>(self) {
         let (panels, strips) = (self.end - self.start, (self.to - self.from).div_ceil(self.strip));
@@ -365,7 +339,7 @@ impl<T: Float, A: PackSource<T>, B: PackSource<T>> Panels<'_, '_, T, A, B> {
     }
 }
 
-impl<T: Float, A: PackSource<T>, B: PackSource<T>> Kernel<T> for Panels<'_, '_, T, A, B> {
+impl<T: Float> Kernel<T> for Panels<'_, T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) {
@@ -383,8 +357,8 @@ impl<T: Float, A: PackSource<T>, B: PackSource<T>> Kernel<T> for Panels<'_, '_, 
 /// One block of depth of `mc × nc` of C, with its operands ready.
 struct Block<'a, T> {
     problem: &'a Problem<T>,
-    a: Option<Strided<T>>,
-    b: Option<Strided<T>>,
+    a: Strided<T>,
+    b: Strided<T>,
     pa: SyncPtr<T>,
     pb: SyncPtr<T>,
     plan: Plan,
@@ -456,13 +430,13 @@ impl<T: Float> Part<'_, T> {
         let (a, a_step) = if plan.pack_a {
             (pa.get().wrapping_add(i * depth).cast_const(), mr as isize)
         } else {
-            let a = self.block.a.expect("what is not packed lies in memory");
+            let a = self.block.a;
             (a.at(ic + i, pc), a.depth_step)
         };
         let (b, b_step, b_column) = if plan.pack_b {
             (pb.get().wrapping_add(j * depth).cast_const(), NR as isize, 1)
         } else {
-            let b = self.block.b.expect("what is not packed lies in memory");
+            let b = self.block.b;
             (b.at(jc + j, pc), b.depth_step, b.step)
         };
         let c = problem.c_at(ic + i, jc + j);

@@ -1,24 +1,24 @@
 //! Matrix products: C = A·B or C += A·B, then bias and activation, for strided operands.
 //!
 //! [`gemm`] sorts a product into one of the strategies: a vector on one side (`vector`), an outer product, or tiles
-//! (`blocking`) whose operands are read where they lie or packed first (`pack`). Which strategy, which blocks and
+//! (`blocking`) whose operands are read where they lie or packed first (`pack`), of the whole depth or of parts of it
+//! that are added at the end (`deep`). Which strategy, which blocks and
 //! in which order each element of C is summed depend on shapes, strides and the instruction set alone, so results are
 //! bit-equal for any number of threads.
 
 mod blocking;
+mod deep;
 mod microkernel;
 mod pack;
 #[cfg(test)]
 mod tests;
 mod vector;
 
-use std::sync::Mutex;
-
-use ferrograd_array::{Error, Result};
+use ferrograd_array::Result;
 
 pub(crate) use blocking::InPlace;
 pub(crate) use microkernel::{MAX_TILE, Tile};
-pub use pack::{PackSource, Strided};
+pub use pack::Strided;
 
 use crate::activation::Activation;
 use crate::simd::Float;
@@ -190,14 +190,10 @@ pub unsafe fn gemm_batched<T: Float>(
             return (0..count).try_for_each(one);
         }
         path!("gemm/batched", parallel);
-        let error: Mutex<Option<Error>> = Mutex::new(None);
         let group = ((GROUP_NS / ns) as usize).clamp(1, count);
-        parallel::for_range(count, group, ns, |start, end| {
-            if let Err(why) = (start..end).try_for_each(one) {
-                error.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).get_or_insert(why);
-            }
-        });
-        error.into_inner().unwrap_or_else(|poisoned| poisoned.into_inner()).map_or(Ok(()), Err)
+        parallel::try_run(count.div_ceil(group), count as f64 * ns, |index| {
+            (index * group..((index + 1) * group).min(count)).try_for_each(one)
+        })
     })
 }
 
@@ -206,34 +202,6 @@ pub unsafe fn gemm_batched<T: Float>(
 const LARGE_NS: f64 = 1_000_000.0;
 /// What a thread takes at a time from a batch of short products.
 const GROUP_NS: f64 = 10_000.0;
-
-/// C (m × n) = A·B for operands given by rules: `a` is indexed by rows, `b` by columns. Both are packed.
-///
-/// # Safety
-/// As [`gemm`], for what the sources read.
-pub unsafe fn gemm_from<T: Float, A: PackSource<T>, B: PackSource<T>>(
-    m: usize,
-    n: usize,
-    k: usize,
-    a: &A,
-    b: &B,
-    c: MatrixMut<T>,
-    accumulate: bool,
-    epilogue: Epilogue<T>,
-) -> Result<()> {
-    let problem = Problem { m, n, k, c, accumulate, epilogue };
-    if m == 0 || n == 0 {
-        return Ok(());
-    }
-    // SAFETY: the caller's promise.
-    denormals::flushed(|| unsafe {
-        if problem.c.row_stride != 1 && problem.c.col_stride == 1 {
-            blocking::packed(&problem.transposed(), b, a)
-        } else {
-            blocking::packed(&problem, a, b)
-        }
-    })
-}
 
 fn rows_of<T>(a: Matrix<T>) -> Strided<T> {
     Strided { ptr: a.ptr, step: a.row_stride, depth_step: a.col_stride }

@@ -6,22 +6,6 @@
 
 use crate::simd::Float;
 
-/// An operand that can be packed: a strided matrix, or one that exists only by a rule (the patches of an image).
-///
-/// # Safety
-/// `pack` writes every index of the panel up to the next multiple of [`PAD`], at each depth.
-pub unsafe trait PackSource<T: Float>: Sync {
-    /// Fills a panel with `count ≤ W` indices from `start` and `kc` depths from `depth`. Implementations are
-    /// `#[inline(always)]`: they are compiled into a kernel.
-    ///
-    /// # Safety
-    /// `panel` is writable for `W · kc` elements; the indices and depths lie inside the operand.
-    unsafe fn pack<const W: usize>(&self, panel: *mut T, start: usize, count: usize, depth: usize, kc: usize);
-
-    /// Where the elements lie, if they lie in memory.
-    fn strided(&self) -> Option<Strided<T>>;
-}
-
 /// An operand in memory: element (i, p) is at `ptr + i·step + p·depth_step`.
 #[derive(Clone, Copy)]
 pub struct Strided<T> {
@@ -45,10 +29,14 @@ impl<T> Strided<T> {
 /// The most lanes a vector has: what is read of a panel ends at a multiple of it, or at the panel's width.
 pub const PAD: usize = 16;
 
-// SAFETY: both loops cover `count` indices and the padding, at each depth.
-unsafe impl<T: Float> PackSource<T> for Strided<T> {
+impl<T: Float> Strided<T> {
+    /// Fills a panel with `count ≤ W` indices from `start` and `kc` depths from `depth`, and what is between the last
+    /// index and the next multiple of [`PAD`] with any number.
+    ///
+    /// # Safety
+    /// `panel` is writable for `W · kc` elements; the indices and depths lie inside the operand.
     #[inline(always)]
-    unsafe fn pack<const W: usize>(&self, panel: *mut T, start: usize, count: usize, depth: usize, kc: usize) {
+    pub unsafe fn pack<const W: usize>(&self, panel: *mut T, start: usize, count: usize, depth: usize, kc: usize) {
         let from = self.at(start, depth);
         let padded = count.next_multiple_of(PAD).min(W);
         // SAFETY: `from` is the first of `count × kc` readable elements, and the panel has `W × kc`.
@@ -89,9 +77,5 @@ unsafe impl<T: Float> PackSource<T> for Strided<T> {
                 i += 4;
             }
         }
-    }
-
-    fn strided(&self) -> Option<Strided<T>> {
-        Some(*self)
     }
 }

@@ -10,7 +10,7 @@ use ferrograd_array::{Buffer, Result};
 use smallvec::SmallVec;
 
 use super::steps::{Part, Place, Steps};
-use crate::gemm::{MAX_TILE, PackSource, Strided, Tile};
+use crate::gemm::{MAX_TILE, Strided, Tile};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;

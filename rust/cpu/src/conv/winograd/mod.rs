@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use ferrograd_array::Result;
 
 use super::block::{Source, copy_points};
-use super::direct::{Weights, activate, ns, room, tile_rows, try_run};
+use super::direct::{Weights, activate, ns, room, tile_rows};
 use super::geometry::Geometry;
 use super::microkernel::{Depth, sums, tiles};
 use crate::activation::Activation;
@@ -151,7 +151,7 @@ impl Pass<'_> {
         let blocks = total.div_ceil(TILES);
         let chunks = TASKS.div_ceil(blocks).min(self.rows.div_ceil(ROWS));
         let each = panels.div_ceil(chunks) * mr;
-        try_run(blocks * chunks, ns::<f32>(self.work / 4.0), |index| {
+        parallel::try_run(blocks * chunks, ns::<f32>(self.work / 4.0), |index| {
             let (chunk, block) = (index % chunks, index / chunks);
             let first = chunk * each;
             if first >= self.rows {

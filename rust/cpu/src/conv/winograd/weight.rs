@@ -5,7 +5,7 @@ use ferrograd_array::Result;
 use super::transform::{self, PLANES, SIDE, STEP};
 use super::{Input, PLANE_PAD, place, tiles_of};
 use crate::conv::block::{Source, copy_points};
-use crate::conv::direct::{ns, room, tile_rows, try_run};
+use crate::conv::direct::{ns, room, tile_rows};
 use crate::conv::microkernel::{Depth, sums, tile_vectors, tiles};
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
@@ -61,7 +61,7 @@ impl WeightPass {
         let parts = TASKS.div_ceil(chunks).min(PARTS / (4 * size)).clamp(1, blocks);
         let kept = room::<f32>(size.saturating_mul(parts))?;
         let all = SyncPtr::new(kept.as_ptr().cast::<f32>());
-        try_run(parts * chunks, ns::<f32>(self.work / 4.0), |index| {
+        parallel::try_run(parts * chunks, ns::<f32>(self.work / 4.0), |index| {
             let (chunk, part) = (index % chunks, index / chunks);
             let (d, chunk) = (chunk % self.depth, chunk / self.depth);
             let (first_row, first_channel) =
