@@ -148,7 +148,8 @@ def check(rng: np.random.Generator, shape: tuple[int, ...], window: dict[str, An
         equal(name, result[0], best)
         equal(f"{name}: indices", result[1], places)
         back, magnitude = (where.spread(e, places[..., None], size) for e in (gradient[1], np.abs(gradient[1])))
-        close(f"{name}: gradient", ops.max_pool_grad(gradient[0], result[1], sizes=size), back, magnitude)
+        of = tuple(window.values()) if name == "max_pool" else None
+        close(f"{name}: gradient", ops.max_pool_grad(gradient[0], result[1], sizes=size, window=of), back, magnitude)
 
     count = (own.index < own.plane).sum(-1)
     close(

@@ -42,7 +42,7 @@ def _max_pool(x, *, kernel_size, stride, padding, dilation, ceil_mode):
     return best, place
 
 
-def _max_pool_grad(g, indices, *, sizes):
+def _max_pool_grad(g, indices, *, sizes, window=None):
     lead = g.shape[: -len(sizes)]
     out = np.zeros((int(np.prod(lead)), int(np.prod(sizes))))
     rows = np.arange(len(out))[:, None]
@@ -123,14 +123,19 @@ def _adaptive_max_pool(x, *, sizes):
 def _channels_last(op):
     """The op on the same values with the channels innermost in memory."""
 
-    def call(x, *operands, **attributes):
-        n = len(x.shape)
-        x = fg.ops.permute(
-            fg.ops.contiguous(fg.ops.permute(x, dims=(0, *range(2, n), 1))), dims=(0, n - 1, *range(1, n - 1))
-        )
-        return op(x, *operands, **attributes)
+    return lambda x, *operands, **attributes: op(_in_channels_last(x), *operands, **attributes)
 
-    return call
+
+def _in_channels_last(x):
+    n = len(x.shape)
+    inside = fg.ops.contiguous(fg.ops.permute(x, dims=(0, *range(2, n), 1)))
+    return fg.ops.permute(inside, dims=(0, n - 1, *range(1, n - 1)))
+
+
+def _of_windows(shape, window):
+    """The attributes of `max_pool_grad` for windows over `shape`, and indices that are theirs."""
+    places = _max_pool(np.random.default_rng(0).permutation(int(np.prod(shape))).reshape(shape) * 1.0, **window)[1]
+    return places, {"sizes": shape[-len(window["kernel_size"]) :], "window": tuple(window.values())}
 
 
 def _window(k, s=None, p=0, d=1, ceil=False):
@@ -280,6 +285,24 @@ ROWS = [
         [Sample((Arr(shape, distinct=True),), window) for shape, window in _BATCHED],
         call=_channels_last(lambda x, **w: fg.ops.max_pool(x, **w)),
         id="max_pool-channels_last",
+    ),
+    Row(
+        # The windows are known, and the channels innermost: apart and overlapping windows, and indices of others.
+        "max_pool_grad",
+        _max_pool_grad,
+        [
+            *[
+                Sample((Arr(places.shape), places), attributes)
+                for places, attributes in (_of_windows(shape, window) for shape, window in _BATCHED if 0 not in shape)
+            ],
+            Sample((Arr((2, 3, 2)), np.full((2, 3, 2), 3)), {"sizes": (4,), "window": tuple(_window((2,)).values())}),
+        ],
+        call=lambda g, indices, **attributes: fg.ops.max_pool_grad(
+            _in_channels_last(g), _in_channels_last(indices), **attributes
+        ),
+        rtol=1e-5,
+        scaled=True,
+        id="max_pool_grad-windows",
     ),
     Row(
         "max_pool_grad",

@@ -22,18 +22,22 @@ def max_pool(x: Any, *, kernel_size: Sizes, stride: Sizes, padding: Sizes, dilat
 
 
 @max_pool.rule(saves=("x.shape", "result1"))
-def _(g, needs, shape_of_x, indices, *, kernel_size, **window):
-    return max_pool_grad(g[0], indices, sizes=tuple(shape_of_x[-len(kernel_size) :]))
+def _(g, needs, shape_of_x, indices, *, kernel_size, stride, padding, dilation, ceil_mode):
+    window = (kernel_size, stride, padding, dilation, ceil_mode)
+    return max_pool_grad(g[0], indices, sizes=tuple(shape_of_x[-len(kernel_size) :]), window=window)
 
 
 @op
-def max_pool_grad(g: Any, indices: Any, *, sizes: Sizes) -> Any:
-    """Zeros of spatial size `sizes` with each element of `g` added at its index in the channel's plane."""
-    return backend.max_pool_grad(g, indices, sizes)
+def max_pool_grad(g: Any, indices: Any, *, sizes: Sizes, window: tuple[Any, ...] | None = None) -> Any:
+    """Zeros of spatial size `sizes` with each element of `g` added at its index in the channel's plane.
+
+    `window`, the attributes of the `max_pool` that the indices are of, makes it faster where windows lie apart.
+    """
+    return backend.max_pool_grad(g, indices, sizes, window)
 
 
 @max_pool_grad.rule(saves=("indices",))
-def _(g, needs, indices, *, sizes):
+def _(g, needs, indices, *, sizes, window):
     lead = tuple(g.shape[: -len(sizes)])
     planes, places = (reshape(t, shape=(*lead, _product(t.shape[len(lead) :]))) for t in (g, indices))
     return reshape(gather(planes, places, dim=-1), shape=indices.shape), None

@@ -279,7 +279,14 @@ pub fn is_serial(ns: f64) -> bool {
 ///
 /// `ns` is the estimated time of the whole on one core; short work stays on the caller's thread, as does work
 /// started from inside a block or while another thread's region runs. A panic in a block is raised here.
+#[inline(always)]
 pub fn run(blocks: usize, ns: f64, f: impl Fn(usize) + Sync) {
+    run_dyn(blocks, ns, &f);
+}
+
+/// Not generic: a closure compiled into both of the ways below would stand in the library twice.
+#[inline(never)]
+fn run_dyn(blocks: usize, ns: f64, f: &(dyn Fn(usize) + Sync)) {
     if blocks <= 1 || is_serial(ns) || num_threads() == 1 || IN_REGION.with(Cell::get) {
         crate::paths::tasks(1);
         (0..blocks).for_each(f);
@@ -295,8 +302,7 @@ pub fn run(blocks: usize, ns: f64, f: impl Fn(usize) + Sync) {
     }
     let helper = slot.as_ref().expect("made above").helper.clone();
     // SAFETY: only the lifetime changes; `region` returns after the last use of the closure.
-    let f: *const (dyn Fn(usize) + Sync) =
-        unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), _>(&f as *const _) };
+    let f: *const (dyn Fn(usize) + Sync) = unsafe { std::mem::transmute::<*const (dyn Fn(usize) + Sync + '_), _>(f) };
     crate::paths::tasks(threads.min(blocks));
     IN_REGION.with(|inside| inside.set(true));
     helper.region(Job { f, blocks, mode: denormals::Mode::current() });
@@ -309,6 +315,7 @@ pub fn run(blocks: usize, ns: f64, f: impl Fn(usize) + Sync) {
 }
 
 /// [`run`] for blocks that can fail; the first error found is the result.
+#[inline(always)]
 pub fn try_run(
     blocks: usize,
     ns: f64,
@@ -324,6 +331,7 @@ pub fn try_run(
 }
 
 /// Splits `n` elements into blocks of `block` and calls `f(start, end)` for each.
+#[inline(always)]
 pub fn for_range(n: usize, block: usize, ns_per_element: f64, f: impl Fn(usize, usize) + Sync) {
     run(n.div_ceil(block.max(1)), n as f64 * ns_per_element, |i| f(i * block, ((i + 1) * block).min(n)));
 }

@@ -25,18 +25,31 @@ pub fn max_pool<'py>(
     Ok((result(py, y, requires_grad)?, result(py, indices, false)?))
 }
 
-/// Zeros of spatial size `sizes` with each element of g added at its plane index.
+/// kernel_size, stride, padding, dilation and ceil_mode.
+type WindowOf = (Vec<isize>, Vec<isize>, Vec<isize>, Vec<isize>, bool);
+
+/// Zeros of spatial size `sizes` with each element of g added at its plane index; `window` if the indices are of one.
 #[pyfunction]
+#[pyo3(signature = (g, indices, sizes, window=None))]
 pub fn max_pool_grad<'py>(
     g: &Bound<'py, PyAny>,
     indices: &Bound<'py, PyAny>,
     sizes: Vec<usize>,
+    window: Option<WindowOf>,
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = g.py();
     let (g, requires_grad) = take("max_pool_grad", "grad", g)?;
     let (indices, _) = take("max_pool_grad", "indices", indices)?;
     let work = g.numel().saturating_mul(4);
-    result(py, error::call(py, work, || pooling::max_pool_grad(&g, &indices, &sizes))?, requires_grad)
+    let window = window.as_ref().map(|(kernel_size, stride, padding, dilation, ceil_mode)| Window {
+        kernel_size,
+        stride,
+        padding,
+        dilation,
+        ceil_mode: *ceil_mode,
+    });
+    let kernel = || pooling::max_pool_grad(&g, &indices, &sizes, window.as_ref());
+    result(py, error::call(py, work, kernel)?, requires_grad)
 }
 
 /// The mean of each window.

@@ -200,7 +200,11 @@ impl<T: Float> Softmax<T> {
                 }
             }
             if self.whole {
-                let scale = part.map(|total| reciprocal(s, total));
+                // Not `map`, which may be left as a function of its own, without vector instructions.
+                let mut scale = part;
+                for total in &mut scale {
+                    *total = reciprocal(s, *total);
+                }
                 for j in 0..self.keys {
                     for v in 0..NV {
                         s.store(place(j, v), s.mul(s.load(place(j, v)), scale[v]));

@@ -8,12 +8,12 @@ use std::mem::MaybeUninit;
 
 use ferrograd_array::{Buffer, Result};
 
-use super::microkernel::{MAX_TILE, Tile, tile_shape};
+use super::microkernel::{MAX_TILE, Tile, prefetch, tile_shape};
 use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, streamed};
 
 /// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
 const KC_BYTES: usize = 2048;
@@ -34,6 +34,10 @@ pub(super) struct Plan {
     nr: usize,
     pack_a: bool,
     pack_b: bool,
+    /// B is read in place, along its depth, from beyond the second-level cache.
+    fetch_b: bool,
+    /// C is written past the caches.
+    stream: bool,
 }
 
 struct Shape;
@@ -59,7 +63,7 @@ impl Plan {
         let isa = isa::current();
         // SAFETY: the instruction set in force is the machine's.
         let (mr, nr) = unsafe { T::enter(isa, Shape) };
-        Self { isa, mr, nr, pack_a, pack_b }
+        Self { isa, mr, nr, pack_a, pack_b, fetch_b: false, stream: false }
     }
 }
 
@@ -110,6 +114,24 @@ impl InPlace {
 /// place at any stride, the latter, if its depth is strided, would be fetched again for each panel.
 const SMALL: usize = 1 << 14;
 const LARGE: usize = 1 << 19;
+/// Bytes of a cache line.
+const LINE: usize = 64;
+
+/// Bytes from which on C is written past the caches, if each element is written once and in whole lines: otherwise each
+/// line would be read before it is written.
+const STREAM: usize = 8 << 20;
+
+fn streams<T: Float>(problem: &Problem<T>) -> bool {
+    let Problem { m, n, k, c, accumulate, epilogue } = *problem;
+    let size = size_of::<T>();
+    m.saturating_mul(n).saturating_mul(size) >= STREAM
+        && k <= KC_BYTES / size
+        && !accumulate
+        && epilogue.is_identity()
+        && c.row_stride == 1
+        && c.ptr.addr().is_multiple_of(LINE)
+        && (c.col_stride.unsigned_abs() * size).is_multiple_of(LINE)
+}
 
 /// Chooses what to pack, and computes.
 ///
@@ -128,6 +150,8 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
     plan.pack_b = b_size > SMALL
         && (m > 4 * plan.mr
             || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(b_size, b.depth_step) });
+    plan.stream = streams(problem);
+    plan.fetch_b = !plan.pack_b && b.depth_step == 1 && b_size > LARGE;
     match (plan.pack_a, plan.pack_b) {
         (false, false) => {
             path!("gemm/direct", parallel);
@@ -273,7 +297,7 @@ impl Cut {
 
 impl<T: Float> Pack<T> {
     fn run(&self) {
-        let Plan { mr, nr, pack_a, pack_b, isa } = self.plan;
+        let Plan { mr, nr, pack_a, pack_b, isa, .. } = self.plan;
         let a_panels = if pack_a { self.rows.div_ceil(mr) } else { 0 };
         let b_panels = if pack_b && self.new_b { self.columns.div_ceil(nr) } else { 0 };
         if a_panels + b_panels == 0 || self.depth == 0 {
@@ -399,6 +423,9 @@ impl<T: Float> Kernel<T> for Part<'_, T> {
                 _ => self.sweep::<S, 1, 4>(s),
             }
         }
+        if self.block.plan.stream {
+            streamed();
+        }
     }
 }
 
@@ -410,9 +437,25 @@ impl<T: Float> Part<'_, T> {
             let columns = NR.min(self.j + self.columns - j);
             for i in (self.i..self.i + self.rows).step_by(mr) {
                 let rows = mr.min(self.i + self.rows - i);
+                if self.block.plan.fetch_b {
+                    self.fetch(j + NR, NR, i - self.i, rows);
+                }
                 // SAFETY: as this function's.
                 unsafe { self.tile::<S, MV, NR>(s, i, j, rows, columns) };
             }
+        }
+    }
+
+    /// Fetches the part of the panel of B at column `j` that falls to rows `i..i + rows` of C: caches do not guess a
+    /// dozen short streams.
+    #[inline(always)]
+    fn fetch(&self, j: usize, width: usize, i: usize, rows: usize) {
+        let Block { b, jc, pc, depth, .. } = *self.block;
+        let lines = (width * depth * size_of::<T>()).div_ceil(LINE);
+        let depth_lines = (depth * size_of::<T>()).div_ceil(LINE);
+        for line in i * lines / self.rows..(i + rows) * lines / self.rows {
+            let (column, along) = (line / depth_lines, line % depth_lines * LINE / size_of::<T>());
+            prefetch(b.at(jc + j + column, pc + along));
         }
     }
 
@@ -467,6 +510,7 @@ impl<T: Float> Part<'_, T> {
                 c_step: step,
                 rows,
                 add,
+                stream: plan.stream,
             };
             if plan.pack_b {
                 tile.compute::<S, MV, NR, true>(s, columns);

@@ -33,6 +33,8 @@ pub struct Tile<T> {
     pub c_step: isize,
     pub rows: usize,
     pub add: bool,
+    /// C goes past the caches: its columns begin where a vector may be written so ([`Simd::stream`]).
+    pub stream: bool,
 }
 
 impl<T: Float> Tile<T> {
@@ -130,6 +132,14 @@ impl<T: Float> Tile<T> {
                 a = a.wrapping_offset(self.a_step);
                 b = b.wrapping_offset(b_step);
             }
+            if self.stream && last == S::LANES {
+                for j in 0..W {
+                    for v in 0..MV {
+                        s.stream(self.c.offset(j as isize * self.c_step).add(v * S::LANES), acc[j][v]);
+                    }
+                }
+                return;
+            }
             match (self.add, last == S::LANES) {
                 (false, true) => self.store::<S, MV, W, false, true>(s, acc),
                 (false, false) => self.store::<S, MV, W, false, false>(s, acc),
@@ -166,8 +176,9 @@ impl<T: Float> Tile<T> {
     }
 }
 
+/// Fetches the line of `p` into the first cache.
 #[inline(always)]
-fn prefetch<T>(p: *const T) {
+pub(super) fn prefetch<T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address is harmless.
     unsafe {

@@ -321,8 +321,8 @@ fn strategies<T: Float>() -> [(&'static str, Case); 11] {
     [
         ("gemm/direct", Case::plain(1000, 3, 600, [column, column, column])),
         ("gemm/packed_a", Case::plain(1000, 40, 60, [row, column, column])),
-        ("gemm/packed_b", Case::plain(1000, nr, (1 << 14) / nr + 10, [column, column, column])),
-        ("gemm/packed_b", Case::plain(1000, nr, (1 << 14) / nr + 10, [column, row, column])),
+        ("gemm/packed_b", Case::plain(400, 4 * nr, (1 << 12) / nr + 10, [column, column, column])),
+        ("gemm/packed_b", Case::plain(400, 4 * nr, (1 << 12) / nr + 10, [column, row, column])),
         ("gemm/packed", Case::plain(1000, 5 * nr, 900, [column, row, column])),
         ("gemm/packed", Case::plain(1000, 5 * nr, 900, [column, column, Order::Apart])),
         ("gemm/deep", Case::plain(40, 50, 6000, [row, column, column])),

@@ -6,10 +6,12 @@
 mod adaptive;
 mod avg;
 mod max;
+mod max_grad;
 
 pub use adaptive::{adaptive_avg_pool, adaptive_avg_pool_grad, adaptive_max_pool};
 pub use avg::{avg_pool, avg_pool_grad};
-pub use max::{max_pool, max_pool_grad};
+pub use max::max_pool;
+pub use max_grad::max_pool_grad;
 
 use ferrograd_array::{Array, Dims, Error, Layout, Result, Shape};
 use smallvec::SmallVec;

@@ -208,14 +208,16 @@ fn check(case: &Case, r: &mut Random, order: usize) -> bool {
     assert_eq!(y.shape(), out_shape, "{label}");
     assert_eq!(y.to_vec::<f64>(), best, "{label}");
     assert_eq!(index.to_vec::<i64>(), places, "{label}");
-    let back = max_pool_grad(&grad, &index, sizes).unwrap();
-    assert_eq!(back.shape(), case.shape, "{label}");
-    assert_eq!(back.to_vec::<f64>(), dx, "{label}");
+    for (grad, window) in [(&grad, None), (&grad, Some(&w)), (&in_order(&grad, order), Some(&w))] {
+        let back = max_pool_grad(grad, &index, sizes, window).unwrap();
+        assert_eq!(back.shape(), case.shape, "{label}");
+        assert_eq!(back.to_vec::<f64>(), dx, "{label}");
+    }
     let (y, index) = max_pool(&single, &w).unwrap();
     let single_best: Vec<f32> = best.iter().map(|&v| v as f32).collect();
     assert_eq!(y.to_vec::<f32>(), single_best, "{label}");
     let as_single = crate::cast(&grad, DType::F32).unwrap();
-    let back = max_pool_grad(&as_single, &index, sizes).unwrap();
+    let back = max_pool_grad(&as_single, &index, sizes, Some(&w)).unwrap();
     let total = |v: Vec<f64>| v.iter().sum::<f64>();
     assert_eq!(back.to_vec::<f32>().iter().map(|&v| v as f64).sum::<f64>(), total(grads.clone()), "{label}");
 
@@ -361,7 +363,7 @@ fn large_ones_are_bit_equal_for_any_threads() {
                     let all = threads(|| {
                         let (y, index) = max_pool(&x, &window).unwrap();
                         let mean = avg_pool(&x, &window, false, None).unwrap();
-                        let back = max_pool_grad(&mean, &index, &[41, 50]).unwrap();
+                        let back = max_pool_grad(&mean, &index, &[41, 50], None).unwrap();
                         vec![avg_pool_grad(&y, &[41, 50], &window, true, None).unwrap(), y, mean, back, index]
                     });
                     assert_eq!(all[1].strides()[1] == 1, order == 1, "the memory order is kept");
@@ -393,6 +395,19 @@ fn nan_and_infinities_follow_pytorch() {
             }
         });
     }
+}
+
+/// Indices that are not of the windows named: the gradient is what it would be without naming them.
+#[test]
+fn foreign_indices_are_scattered() {
+    let grad = in_order(&Array::from_slice(&[1.0f32, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0], &[1, 2, 2, 2]).unwrap(), 1);
+    let index = in_order(&Array::from_slice(&[0i64, 2, 8, 10, 0, 0, 15, 15], &[1, 2, 2, 2]).unwrap(), 1);
+    let back = |window| max_pool_grad(&grad, &index, &[4, 4], window).unwrap().to_vec::<f32>();
+    assert_eq!(back(Some(&TWO)), back(None));
+    assert_eq!(back(Some(&TWO))[16], 11.0);
+    let beyond = in_order(&Array::from_slice(&[0i64, 2, 8, 10, 0, 2, 8, 16], &[1, 2, 2, 2]).unwrap(), 1);
+    assert!(matches!(max_pool_grad(&grad, &beyond, &[4, 4], Some(&TWO)), Err(Error::Index(_))));
+    assert!(matches!(max_pool_grad(&grad, &index, &[9, 9], Some(&TWO)), Err(Error::Shape(_))));
 }
 
 #[test]
@@ -428,15 +443,15 @@ fn what_cannot_be_is_refused() {
     let wide = Window { kernel_size: &[2], stride: &[1], padding: &[1], dilation: &[2], ceil_mode: false };
     assert!(matches!(max_pool(&one, &wide), Err(Error::Shape(_))));
     let (y, index) = max_pool(&x, &TWO).unwrap();
-    assert!(matches!(max_pool_grad(&y, &index, &[1, 1]), Err(Error::Index(_))));
-    assert!(matches!(max_pool_grad(&y, &y, &[5, 4]), Err(Error::DType(_))));
-    assert!(matches!(max_pool_grad(&x, &index, &[5, 4]), Err(Error::Shape(_))));
+    assert!(matches!(max_pool_grad(&y, &index, &[1, 1], None), Err(Error::Index(_))));
+    assert!(matches!(max_pool_grad(&y, &y, &[5, 4], None), Err(Error::DType(_))));
+    assert!(matches!(max_pool_grad(&x, &index, &[5, 4], None), Err(Error::Shape(_))));
     assert!(matches!(avg_pool_grad(&x, &[5, 4], &TWO, true, None), Err(Error::Shape(_))));
     assert!(matches!(avg_pool(&x, &TWO, true, Some(0)), Err(Error::Value(_))));
     let empty = Array::empty(&[0, 3, 5, 4], DType::F32).unwrap();
     let (y, index) = max_pool(&empty, &TWO).unwrap();
     assert_eq!((y.shape(), index.shape()), (&[0, 3, 2, 2][..], &[0, 3, 2, 2][..]));
-    assert_eq!(max_pool_grad(&y, &index, &[5, 4]).unwrap().shape(), [0, 3, 5, 4]);
+    assert_eq!(max_pool_grad(&y, &index, &[5, 4], None).unwrap().shape(), [0, 3, 5, 4]);
     assert_eq!(avg_pool(&empty, &TWO, true, None).unwrap().shape(), [0, 3, 2, 2]);
     assert_eq!(avg_pool_grad(&y, &[5, 4], &TWO, true, None).unwrap().shape(), [0, 3, 5, 4]);
 }

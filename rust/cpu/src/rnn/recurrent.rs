@@ -302,6 +302,7 @@ impl<T: Float> Sums<'_, T> {
                         c_step: mr as isize,
                         rows: mr,
                         add: piece + p > 0,
+                        stream: false,
                     };
                     // SAFETY: the panel is whole, the states have `rows` rows of `depth`, `sums` has room for the tile.
                     unsafe { tile.compute::<S, MV, NR, false>(s, self.rows) };

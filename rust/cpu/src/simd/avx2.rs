@@ -21,7 +21,7 @@ const MASK64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
 macro_rules! avx2 {
     ($t:ty, $v:ty, $lanes:expr, $mask:expr, $mask_load:ident, $maskload:ident, $maskstore:ident, $suffix:ident,
-     $set1:ident, $loadu:ident, $storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident,
+     $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident,
      $xor:ident, $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident,
      $movemask:ident, $blend:ident) => {
         #[inline(always)]
@@ -51,6 +51,10 @@ macro_rules! avx2 {
             #[inline(always)]
             unsafe fn store(self, p: *mut $t, v: $v) {
                 unsafe { $storeu(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn stream(self, p: *mut $t, v: $v) {
+                unsafe { $stream(p, v) }
             }
             #[inline(always)]
             unsafe fn load_partial(self, p: *const $t, n: usize) -> $v {
@@ -202,6 +206,7 @@ avx2!(
     _mm256_set1_ps,
     _mm256_loadu_ps,
     _mm256_storeu_ps,
+    _mm256_stream_ps,
     _mm256_add_ps,
     _mm256_sub_ps,
     _mm256_mul_ps,
@@ -231,6 +236,7 @@ avx2!(
     _mm256_set1_pd,
     _mm256_loadu_pd,
     _mm256_storeu_pd,
+    _mm256_stream_pd,
     _mm256_add_pd,
     _mm256_sub_pd,
     _mm256_mul_pd,

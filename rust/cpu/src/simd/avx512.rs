@@ -17,7 +17,7 @@ where
 }
 
 macro_rules! avx512 {
-    ($t:ty, $v:ty, $m:ty, $lanes:expr, $mantissa:expr, $root_half:expr, $set1:ident, $loadu:ident, $storeu:ident, $maskz_loadu:ident,
+    ($t:ty, $v:ty, $m:ty, $lanes:expr, $mantissa:expr, $root_half:expr, $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $maskz_loadu:ident,
      $mask_storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident, $xor:ident,
      $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident, $blend:ident,
      $scalef:ident, $reduce_add:ident, $to_bits:ident, $from_bits:ident, $iset1:ident, $isub:ident, $srai:ident,
@@ -42,6 +42,10 @@ macro_rules! avx512 {
             #[inline(always)]
             unsafe fn store(self, p: *mut $t, v: $v) {
                 unsafe { $storeu(p, v) }
+            }
+            #[inline(always)]
+            unsafe fn stream(self, p: *mut $t, v: $v) {
+                unsafe { $stream(p, v) }
             }
             #[inline(always)]
             unsafe fn load_partial(self, p: *const $t, n: usize) -> $v {
@@ -190,6 +194,7 @@ avx512!(
     _mm512_set1_ps,
     _mm512_loadu_ps,
     _mm512_storeu_ps,
+    _mm512_stream_ps,
     _mm512_maskz_loadu_ps,
     _mm512_mask_storeu_ps,
     _mm512_add_ps,
@@ -227,6 +232,7 @@ avx512!(
     _mm512_set1_pd,
     _mm512_loadu_pd,
     _mm512_storeu_pd,
+    _mm512_stream_pd,
     _mm512_maskz_loadu_pd,
     _mm512_mask_storeu_pd,
     _mm512_add_pd,

@@ -48,6 +48,15 @@ pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
     /// # Safety
     /// `LANES` elements are writable at `p`.
     unsafe fn store(self, p: *mut T, v: Self::V);
+    /// As `store`, past the caches where the instruction set can: for what is too large to be read again from them.
+    /// Others see it after [`streamed`].
+    /// # Safety
+    /// `LANES` elements are writable at `p`, which is a multiple of their size.
+    #[inline(always)]
+    unsafe fn stream(self, p: *mut T, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { self.store(p, v) }
+    }
     /// The first `n ≤ LANES` elements, zero in the other lanes.
     /// # Safety
     /// `n` elements are readable at `p`.
@@ -135,6 +144,16 @@ pub trait Kernel<T: Float> {
     type Output;
     /// Implementations are `#[inline(always)]`.
     fn run<S: Simd<T>>(self, s: S) -> Self::Output;
+}
+
+/// Ends a series of [`Simd::stream`]s: what this thread does next comes after them for every other thread.
+#[inline(always)]
+pub fn streamed() {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a fence does nothing else.
+    unsafe {
+        std::arch::x86_64::_mm_sfence()
+    };
 }
 
 /// The closure itself. `#[inline(always)]` may stand on a closure only where it is an argument, and a closure of a kernel
