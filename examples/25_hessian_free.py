@@ -75,8 +75,8 @@ rows = [x_test[:6].numpy(), *(shown[name, found[0]][1] for name, found in losses
 for name, found in losses.items():
     curve, _ = shown[name, found[0]]
     left.plot(*curve[:: max(1, len(curve) // 60)].T, linewidth=3, label=name)
-left.legend(loc="lower left")
-left.set(xlabel="time (s)", ylabel="squared error an image", ylim=(2, 6), title="training, first seed")
+left.legend(loc="upper right")
+left.set(xlabel="time (s)", ylabel="squared error an image", ylim=(1, 6), title="training, first seed")
 tiles = np.pad((np.array(rows) + mean.reshape(-1)).reshape(4, 6, 8, 8), ((0, 0), (0, 0), (0, 1), (0, 1)))
 right.imshow(tiles.transpose(0, 2, 1, 3).reshape(36, 54), cmap="gray_r", vmin=0, vmax=1)
 right.set(title="digits through the code", xticks=[], yticks=np.arange(4, 36, 9), yticklabels=["data", *losses])
