@@ -40,15 +40,10 @@ class Node:
         self.attributes = attributes
         self.edges: tuple[Any, ...]
         self.saved: tuple[Any, ...] | None
-        self.edges, self.saved = capture(args, result, op.spec)
+        self.edges, self.saved, self.shape, self.dtype = capture(args, result, op.spec)
         self.order = next(_order)
         self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        if type(result) is tuple:
-            self.results = len(result)
-            self.shape, self.dtype = None, None
-        else:
-            self.results = 1
-            self.shape, self.dtype = result.shape, result._dtype
+        self.results = 1 if self.shape is not None else len(result)
         if _packing:
             self.saved = _packed(self)
         if anomaly.enabled:

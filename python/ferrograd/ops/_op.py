@@ -123,6 +123,9 @@ def _declared(forward: Callable[..., Any], unless: dict[str, str]) -> Any:
     return call
 
 
+#: The attributes of an op that has none.
+_NONE: dict[str, Any] = {}
+
 #: What calls an op, with the op's own signature: that costs half of what `*args` and `**attributes` do, and an op on a few
 #: elements takes hardly longer than its call. Their tuple and dictionary are made for the graph only. It is compiled at
 #: the op's first call: hundreds of ops would otherwise make half of the time of an import.
@@ -130,9 +133,9 @@ _CALLER = """
 def {name}({signature}):
     result = forward({arguments})
     if type(result) is tuple:
-        record_parts({this}, ({operands}), {{{attributes}}}, result)
+        record_parts({this}, ({operands}), {attributes}, result)
     elif result.requires_grad:
-        result._node = Node({this}, ({operands}), {{{attributes}}}, result)
+        result._node = Node({this}, ({operands}), {attributes}, result)
     return result
 """
 
@@ -146,7 +149,7 @@ def _first_call(*args: Any, **attributes: Any) -> Any:
 def _caller(forms: list[Op], unless: dict[str, str]) -> Any:
     scope: dict[str, Any] = {
         "forward": forms[0].forward, "this": forms[0], "forms": forms, "Node": Node, "record_parts": _record_parts,
-        "wanted": wanted,
+        "wanted": wanted, "none": _NONE,
     }  # fmt: skip
     call: Any = types.FunctionType(_first_call.__code__, scope, forms[0].name)
 
@@ -173,7 +176,7 @@ def _compiled(this: Op, unless: dict[str, str], scope: dict[str, Any]) -> Any:
     source = _CALLER.format(
         name=this.name, signature=str(signature)[1:-1], operands=operands,
         arguments=operands + ", ".join(f"{name}={name}" for name in keywords),
-        attributes=", ".join(f"'{name}': {name}" for name in keywords),
+        attributes="{" + ", ".join(f"'{name}': {name}" for name in keywords) + "}" if keywords else "none",
         this=f"forms[{choice}]" if unless else "this",
     )  # fmt: skip
     made: dict[str, Any] = {}

@@ -8,12 +8,13 @@ use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicPtr, Ordering};
 
-use ferrograd_array::Array;
+use ferrograd_array::{Array, DType};
 use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
 use pyo3::prelude::*;
-use pyo3::types::{PyFloat, PyInt, PyTuple, PyType};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyFloat, PyInt, PyString, PyTuple, PyType};
 use smallvec::SmallVec;
 
 use crate::{dlpack, error, modes, numpy as np};
@@ -194,8 +195,8 @@ impl TensorBase {
     }
 
     #[getter]
-    fn _dtype(&self) -> &'static str {
-        self.array.dtype().name()
+    fn _dtype<'py>(&self, py: Python<'py>) -> &Bound<'py, PyString> {
+        dtype_name(py, self.array.dtype())
     }
 
     #[getter]
@@ -451,7 +452,17 @@ impl Saved {
     }
 }
 
-/// What a node keeps of a call: `(edges, saved)`. `spec` says what the rule asks for: `k` the k-th argument, `-1 - k` the
+/// The name of a dtype: always the same object, so that equal names are known at a glance.
+fn dtype_name(py: Python<'_>, dtype: DType) -> &Bound<'_, PyString> {
+    static NAMES: [PyOnceLock<Py<PyString>>; DType::ALL.len()] = [const { PyOnceLock::new() }; DType::ALL.len()];
+    NAMES[dtype as usize].get_or_init(py, || PyString::intern(py, dtype.name()).unbind()).bind(py)
+}
+
+/// What a node keeps of a call.
+type Captured<'py> =
+    (Bound<'py, PyTuple>, Bound<'py, PyTuple>, Option<Bound<'py, PyTuple>>, Option<Bound<'py, PyString>>);
+
+/// What a node keeps of a call: `(edges, saved, shape, dtype)`, the latter two of a single result. `spec` says what the rule asks for: `k` the k-th argument, `-1 - k` the
 /// k-th result, `100 + k` the shape of the k-th argument, `200 + k` the tuple of all arguments from the k-th on and
 /// `300 + k` that of their shapes. `result` is a Tensor or a tuple of Tensors.
 #[pyfunction]
@@ -459,7 +470,7 @@ pub fn capture<'py>(
     args: &Bound<'py, PyTuple>,
     result: &Bound<'py, PyAny>,
     spec: &Bound<'py, PyTuple>,
-) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>)> {
+) -> PyResult<Captured<'py>> {
     let py = args.py();
     let edges = args.iter().map(|argument| edge(&argument)).collect::<PyResult<SmallVec<[_; 4]>>>()?;
     let mut saved: SmallVec<[Py<PyAny>; 4]> = SmallVec::new();
@@ -485,7 +496,14 @@ pub fn capture<'py>(
             save(&args.get_item(k)?, edges[k].as_ref().map(|e| e.clone_ref(py)), None)?
         });
     }
-    Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?))
+    let (shape, dtype) = match result.cast::<TensorBase>() {
+        Ok(tensor) => {
+            let array = &tensor.borrow().array;
+            (Some(PyTuple::new(py, array.shape())?), Some(dtype_name(py, array.dtype()).clone()))
+        }
+        Err(_) => (None, None),
+    };
+    Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?, shape, dtype))
 }
 
 /// The shape of an operand; a number has `()`.

@@ -40,7 +40,9 @@ struct Helper {
     epoch: AtomicU32,
     /// [`OPEN`] while a region takes helpers, plus the number of helpers inside.
     gate: AtomicU32,
-    next: AtomicUsize,
+    /// Blocks taken so far, and those of them that helpers took.
+    taken: AtomicUsize,
+    taken_behind: AtomicUsize,
     job: Mutex<Option<Job>>,
     panic: Mutex<Option<Box<dyn Any + Send>>>,
     sleepers: AtomicUsize,
@@ -63,7 +65,8 @@ impl Helper {
         Self {
             epoch: AtomicU32::new(0),
             gate: AtomicU32::new(0),
-            next: AtomicUsize::new(0),
+            taken: AtomicUsize::new(0),
+            taken_behind: AtomicUsize::new(0),
             job: Mutex::new(None),
             panic: Mutex::new(None),
             sleepers: AtomicUsize::new(0),
@@ -95,7 +98,7 @@ impl Helper {
                 let job = (*lock(&self.job)).expect("an open region has a job");
                 let before = denormals::Mode::current();
                 job.mode.apply();
-                self.take_blocks(&job);
+                self.take_blocks(&job, true);
                 before.apply();
                 self.gate.fetch_sub(1, Ordering::Release);
             }
@@ -136,18 +139,20 @@ impl Helper {
         false
     }
 
-    fn take_blocks(&self, job: &Job) -> usize {
+    /// Takes blocks until none is left: the caller the first ones, helpers those from `behind`. So with two threads each
+    /// has the same part of an array in one region as in the next, and finds it in its own cache.
+    fn take_blocks(&self, job: &Job, behind: bool) -> usize {
         let mut done = 0;
         loop {
-            let block = self.next.fetch_add(1, Ordering::Relaxed);
-            if block >= job.blocks {
+            if self.taken.fetch_add(1, Ordering::Relaxed) >= job.blocks {
                 return done;
             }
+            let block = if behind { job.blocks - 1 - self.taken_behind.fetch_add(1, Ordering::Relaxed) } else { done };
             // SAFETY: the caller of `run` keeps the closure alive until the gate is closed and empty.
             let outcome = catch_unwind(AssertUnwindSafe(|| unsafe { (*job.f)(block) }));
             if let Err(payload) = outcome {
                 lock(&self.panic).get_or_insert(payload);
-                self.next.store(job.blocks, Ordering::Relaxed);
+                self.taken.store(job.blocks, Ordering::Relaxed);
             }
             done += 1;
         }
@@ -164,11 +169,12 @@ impl Helper {
     /// Runs one region from its caller's thread; returns how many blocks the caller did itself.
     fn region(&self, job: Job) -> usize {
         *lock(&self.job) = Some(job);
-        self.next.store(0, Ordering::Relaxed);
+        self.taken.store(0, Ordering::Relaxed);
+        self.taken_behind.store(0, Ordering::Relaxed);
         self.gate.store(OPEN, Ordering::Release);
         self.epoch.fetch_add(1, Ordering::Release);
         self.notify();
-        let done = self.take_blocks(&job);
+        let done = self.take_blocks(&job, false);
         self.gate.fetch_and(!OPEN, Ordering::AcqRel);
         let mut spins = 0u32;
         while self.gate.load(Ordering::Acquire) != 0 {

@@ -9,6 +9,7 @@ use std::mem::MaybeUninit;
 use ferrograd_array::{Buffer, Result};
 
 use super::microkernel::{MAX_TILE, Tile, prefetch, tile_shape};
+use super::pack::Pack;
 use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
@@ -30,10 +31,10 @@ const BLOCKS: usize = 32;
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
     pub isa: Isa,
-    mr: usize,
-    nr: usize,
-    pack_a: bool,
-    pack_b: bool,
+    pub mr: usize,
+    pub nr: usize,
+    pub pack_a: bool,
+    pub pack_b: bool,
     /// B is read in place, along its depth, from beyond the second-level cache.
     fetch_b: bool,
     /// C is written past the caches.
@@ -243,139 +244,6 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
         }
     }
     Ok(())
-}
-
-/// Packing of one block of depth.
-struct Pack<T> {
-    a: Strided<T>,
-    b: Strided<T>,
-    pa: SyncPtr<T>,
-    pb: SyncPtr<T>,
-    plan: Plan,
-    ic: usize,
-    rows: usize,
-    jc: usize,
-    columns: usize,
-    pc: usize,
-    depth: usize,
-    new_b: bool,
-}
-
-/// Elements that a thread packs at a time.
-const PACK_BLOCK: usize = 1 << 16;
-/// Depths packed of a panel before the next: short where the indices are contiguous in memory, as neighbouring panels
-/// then share pages and lines; longer where the depth is, and still written within the first-level cache.
-const STRIP_ACROSS: usize = 16;
-const STRIP_ALONG: usize = 64;
-/// Panels that one task packs side by side where the indices are contiguous.
-const PANELS_ACROSS: usize = 128;
-
-/// How one operand's packing is cut into tasks.
-#[derive(Clone, Copy)]
-struct Cut {
-    panels: usize,
-    /// Panels and depths of a task, and its strips.
-    group: usize,
-    depth: usize,
-    strip: usize,
-    depth_tasks: usize,
-    tasks: usize,
-}
-
-impl Cut {
-    fn new(panels: usize, width: usize, depth: usize, across: bool) -> Self {
-        let (group, task_depth, strip) = if across {
-            let group = panels.clamp(1, PANELS_ACROSS);
-            (group, PACK_BLOCK.div_ceil(group * width).next_multiple_of(STRIP_ACROSS).min(depth), STRIP_ACROSS)
-        } else {
-            (PACK_BLOCK.div_ceil(width * depth), depth, STRIP_ALONG)
-        };
-        let depth_tasks = depth.div_ceil(task_depth);
-        Self { panels, group, depth: task_depth, strip, depth_tasks, tasks: panels.div_ceil(group) * depth_tasks }
-    }
-}
-
-impl<T: Float> Pack<T> {
-    fn run(&self) {
-        let Plan { mr, nr, pack_a, pack_b, isa, .. } = self.plan;
-        let a_panels = if pack_a { self.rows.div_ceil(mr) } else { 0 };
-        let b_panels = if pack_b && self.new_b { self.columns.div_ceil(nr) } else { 0 };
-        if a_panels + b_panels == 0 || self.depth == 0 {
-            return;
-        }
-        let a_cut = Cut::new(a_panels, mr, self.depth, self.a.step == 1);
-        let b_cut = Cut::new(b_panels, nr, self.depth, self.b.step == 1);
-        let elements = (a_panels * mr + b_panels * nr) * self.depth;
-        parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
-            let (b, cut) = if task < a_cut.tasks { (false, a_cut) } else { (true, b_cut) };
-            let task = if b { task - a_cut.tasks } else { task };
-            let panels = Panels {
-                pack: self,
-                b,
-                start: task / cut.depth_tasks * cut.group,
-                end: ((task / cut.depth_tasks + 1) * cut.group).min(cut.panels),
-                from: task % cut.depth_tasks * cut.depth,
-                to: ((task % cut.depth_tasks + 1) * cut.depth).min(self.depth),
-                strip: cut.strip,
-                across: cut.strip == STRIP_ACROSS,
-            };
-            // SAFETY: the plan's instruction set is the machine's; each part of a panel is written by one task.
-            unsafe { T::enter(isa, panels) }
-        });
-    }
-}
-
-/// What one task packs: panels of A or B, and depths of them.
-struct Panels<'a, T> {
-    pack: &'a Pack<T>,
-    b: bool,
-    start: usize,
-    end: usize,
-    from: usize,
-    to: usize,
-    strip: usize,
-    across: bool,
-}
-
-impl<T: Float> Panels<'_, T> {
-    #[inline(always)]
-    fn fill<const MR: usize, const NR: usize>(self) {
-        let (panels, strips) = (self.end - self.start, (self.to - self.from).div_ceil(self.strip));
-        for index in 0..panels * strips {
-            let (panel, strip) =
-                if self.across { (index % panels, index / panels) } else { (index / strips, index % strips) };
-            let (panel, from) = (self.start + panel, self.from + strip * self.strip);
-            let depth = self.strip.min(self.to - from);
-            let p = self.pack;
-            // SAFETY: `product` made room for every panel, and the panel's indices are inside the operand.
-            unsafe {
-                if self.b {
-                    let start = panel * NR;
-                    let to = p.pb.get().add(start * p.depth + from * NR);
-                    p.b.pack::<NR>(to, p.jc + start, NR.min(p.columns - start), p.pc + from, depth);
-                } else {
-                    let start = panel * MR;
-                    let to = p.pa.get().add(start * p.depth + from * MR);
-                    p.a.pack::<MR>(to, p.ic + start, MR.min(p.rows - start), p.pc + from, depth);
-                }
-            }
-        }
-    }
-}
-
-impl<T: Float> Kernel<T> for Panels<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
-        match (S::REGISTERS, S::LANES) {
-            (32, 16) => self.fill::<32, 12>(),
-            (32, 8) => self.fill::<16, 12>(),
-            (16, 8) => self.fill::<16, 6>(),
-            (16, 4) => self.fill::<8, 6>(),
-            (_, 8) => self.fill::<8, 4>(),
-            _ => unreachable!("no tile for this instruction set"),
-        }
-    }
 }
 
 /// One block of depth of `mc × nc` of C, with its operands ready.

@@ -4,7 +4,9 @@
 //! `W` neighbouring indices: `panel[p·W + i]` is the element at index `start + i`, depth `depth + p`. Past the
 //! last index there may be any number, as nothing computed from it is kept.
 
-use crate::simd::Float;
+use super::blocking::Plan;
+use crate::parallel::{self, SyncPtr};
+use crate::simd::{Float, Kernel, Simd};
 
 /// An operand in memory: element (i, p) is at `ptr + i·step + p·depth_step`.
 #[derive(Clone, Copy)]
@@ -76,6 +78,139 @@ impl<T: Float> Strided<T> {
                 }
                 i += 4;
             }
+        }
+    }
+}
+
+/// Packing of one block of depth.
+pub(super) struct Pack<T> {
+    pub a: Strided<T>,
+    pub b: Strided<T>,
+    pub pa: SyncPtr<T>,
+    pub pb: SyncPtr<T>,
+    pub plan: Plan,
+    pub ic: usize,
+    pub rows: usize,
+    pub jc: usize,
+    pub columns: usize,
+    pub pc: usize,
+    pub depth: usize,
+    pub new_b: bool,
+}
+
+/// Elements that a thread packs at a time.
+const PACK_BLOCK: usize = 1 << 16;
+/// Depths packed of a panel before the next: short where the indices are contiguous in memory, as neighbouring panels
+/// then share pages and lines; longer where the depth is, and still written within the first-level cache.
+const STRIP_ACROSS: usize = 16;
+const STRIP_ALONG: usize = 64;
+/// Panels that one task packs side by side where the indices are contiguous.
+const PANELS_ACROSS: usize = 128;
+
+/// How one operand's packing is cut into tasks.
+#[derive(Clone, Copy)]
+struct Cut {
+    panels: usize,
+    /// Panels and depths of a task, and its strips.
+    group: usize,
+    depth: usize,
+    strip: usize,
+    depth_tasks: usize,
+    tasks: usize,
+}
+
+impl Cut {
+    fn new(panels: usize, width: usize, depth: usize, across: bool) -> Self {
+        let (group, task_depth, strip) = if across {
+            let group = panels.clamp(1, PANELS_ACROSS);
+            (group, PACK_BLOCK.div_ceil(group * width).next_multiple_of(STRIP_ACROSS).min(depth), STRIP_ACROSS)
+        } else {
+            (PACK_BLOCK.div_ceil(width * depth), depth, STRIP_ALONG)
+        };
+        let depth_tasks = depth.div_ceil(task_depth);
+        Self { panels, group, depth: task_depth, strip, depth_tasks, tasks: panels.div_ceil(group) * depth_tasks }
+    }
+}
+
+impl<T: Float> Pack<T> {
+    pub fn run(&self) {
+        let Plan { mr, nr, pack_a, pack_b, isa, .. } = self.plan;
+        let a_panels = if pack_a { self.rows.div_ceil(mr) } else { 0 };
+        let b_panels = if pack_b && self.new_b { self.columns.div_ceil(nr) } else { 0 };
+        if a_panels + b_panels == 0 || self.depth == 0 {
+            return;
+        }
+        let a_cut = Cut::new(a_panels, mr, self.depth, self.a.step == 1);
+        let b_cut = Cut::new(b_panels, nr, self.depth, self.b.step == 1);
+        let elements = (a_panels * mr + b_panels * nr) * self.depth;
+        parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
+            let (b, cut) = if task < a_cut.tasks { (false, a_cut) } else { (true, b_cut) };
+            let task = if b { task - a_cut.tasks } else { task };
+            let panels = Panels {
+                pack: self,
+                b,
+                start: task / cut.depth_tasks * cut.group,
+                end: ((task / cut.depth_tasks + 1) * cut.group).min(cut.panels),
+                from: task % cut.depth_tasks * cut.depth,
+                to: ((task % cut.depth_tasks + 1) * cut.depth).min(self.depth),
+                strip: cut.strip,
+                across: cut.strip == STRIP_ACROSS,
+            };
+            // SAFETY: the plan's instruction set is the machine's; each part of a panel is written by one task.
+            unsafe { T::enter(isa, panels) }
+        });
+    }
+}
+
+/// What one task packs: panels of A or B, and depths of them.
+struct Panels<'a, T> {
+    pack: &'a Pack<T>,
+    b: bool,
+    start: usize,
+    end: usize,
+    from: usize,
+    to: usize,
+    strip: usize,
+    across: bool,
+}
+
+impl<T: Float> Panels<'_, T> {
+    #[inline(always)]
+    fn fill<const MR: usize, const NR: usize>(self) {
+        let (panels, strips) = (self.end - self.start, (self.to - self.from).div_ceil(self.strip));
+        for index in 0..panels * strips {
+            let (panel, strip) =
+                if self.across { (index % panels, index / panels) } else { (index / strips, index % strips) };
+            let (panel, from) = (self.start + panel, self.from + strip * self.strip);
+            let depth = self.strip.min(self.to - from);
+            let p = self.pack;
+            // SAFETY: `product` made room for every panel, and the panel's indices are inside the operand.
+            unsafe {
+                if self.b {
+                    let start = panel * NR;
+                    let to = p.pb.get().add(start * p.depth + from * NR);
+                    p.b.pack::<NR>(to, p.jc + start, NR.min(p.columns - start), p.pc + from, depth);
+                } else {
+                    let start = panel * MR;
+                    let to = p.pa.get().add(start * p.depth + from * MR);
+                    p.a.pack::<MR>(to, p.ic + start, MR.min(p.rows - start), p.pc + from, depth);
+                }
+            }
+        }
+    }
+}
+
+impl<T: Float> Kernel<T> for Panels<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, _: S) {
+        match (S::REGISTERS, S::LANES) {
+            (32, 16) => self.fill::<32, 12>(),
+            (32, 8) => self.fill::<16, 12>(),
+            (16, 8) => self.fill::<16, 6>(),
+            (16, 4) => self.fill::<8, 6>(),
+            (_, 8) => self.fill::<8, 4>(),
+            _ => unreachable!("no tile for this instruction set"),
         }
     }
 }

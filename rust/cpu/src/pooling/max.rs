@@ -102,13 +102,13 @@ impl<T: Float> Kernel<T> for Rows<'_, T> {
             let mut ow = 0;
             while ow < w.out {
                 // Windows that share their taps go together: all channels, or the interior of a row.
-                let row_interior = !inside && (interior.0..interior.1).contains(&ow);
-                let (next, n) = match (inside, row_interior) {
+                let whole = (interior.0..interior.1).contains(&ow);
+                let (next, n) = match (inside, whole) {
                     (true, _) => (ow + 1, g.c),
                     (_, true) => (interior.1, interior.1 - ow),
                     _ => (ow + 1, 1),
                 };
-                let rw = if row_interior { (0, w.kernel) } else { w.taps(ow) };
+                let rw = if whole { (0, w.kernel) } else { w.taps(ow) };
                 let own;
                 let taps = if whole_rows && rw == (0, w.kernel) {
                     self.full

@@ -203,6 +203,10 @@ impl<T: Float> Kernel<T> for Bands<'_, T> {
         let [d, h, w] = self.g.axes;
         let ((grad, sg), (indices, si), (out, so)) = (self.grad, self.indices, self.out);
         let c = self.g.c;
+        // Which columns are taps of the window that they are nearest to.
+        let columns: SmallVec<[bool; 64]> =
+            (0..w.out).flat_map(|ow| band(&w, ow).map(move |x| is_tap(&w, ow, x))).collect();
+        let mut rows: SmallVec<[(usize, usize, bool); 16]> = SmallVec::new();
         // The taps of a window, as flat indices of the plane and as pointers.
         let mut taps: SmallVec<[(i64, *mut T); 32]> = SmallVec::new();
         let mut all = true;
@@ -212,19 +216,20 @@ impl<T: Float> Kernel<T> for Bands<'_, T> {
             let at = |s: &[isize; 5], z: usize, y: usize, x: usize| {
                 n * s[0] + z as isize * s[2] + y as isize * s[3] + x as isize * s[4]
             };
+            rows.clear();
+            for z in band(&d, od) {
+                rows.extend(band(&h, oh).map(|y| (z, y, is_tap(&d, od, z) && is_tap(&h, oh, y))));
+            }
             for ow in 0..w.out {
                 taps.clear();
-                for z in band(&d, od) {
-                    for y in band(&h, oh) {
-                        let in_row = is_tap(&d, od, z) && is_tap(&h, oh, y);
-                        for x in band(&w, ow) {
-                            let to = out.get().wrapping_offset(at(&so, z, y, x));
-                            if in_row && is_tap(&w, ow, x) {
-                                taps.push((((z * h.size + y) * w.size + x) as i64, to));
-                            } else {
-                                // SAFETY: the element's channels, which are this window's alone to write.
-                                unsafe { std::slice::from_raw_parts_mut(to, c).fill(T::ZERO) };
-                            }
+                for &(z, y, in_row) in &rows {
+                    for x in band(&w, ow) {
+                        let to = out.get().wrapping_offset(at(&so, z, y, x));
+                        if in_row && columns[x] {
+                            taps.push((((z * h.size + y) * w.size + x) as i64, to));
+                        } else {
+                            // SAFETY: the element's channels, which are this window's alone to write.
+                            unsafe { std::slice::from_raw_parts_mut(to, c).fill(T::ZERO) };
                         }
                     }
                 }

@@ -1,0 +1,213 @@
+//! The gradient of a depthwise convolution's weights: sums over the points, in a fixed number of parts of the rows.
+
+use ferrograd_array::Result;
+
+use super::{Tap, VECTORS, WORK, inner, load, meets, place, rows, taps};
+use crate::conv::block::Source;
+use crate::conv::direct::{ns, room};
+use crate::conv::geometry::Lattice;
+use crate::isa;
+use crate::parallel::{self, SyncPtr};
+use crate::simd::{Float, Kernel, Simd};
+
+/// Parts of the rows at most; their sums are added in order.
+const PARTS: usize = 32;
+
+/// `dst[c, t] = Σ_n Σ_point grad[n, c, point] · source[n, c, point at t]`, dst row-major; channels are neighbours in
+/// both operands.
+pub(in crate::conv) struct WeightPass<'a, T> {
+    pub n: usize,
+    pub channels: usize,
+    pub grad: Source<T>,
+    pub source: Source<T>,
+    pub kernel: [usize; 3],
+    pub dst: SyncPtr<T>,
+    pub lattice: &'a [Lattice; 3],
+    pub work: f64,
+}
+
+impl<T: Float> WeightPass<'_, T> {
+    /// # Safety
+    /// `grad` and `source` are readable over the shapes given, `dst` writable and apart from them.
+    pub unsafe fn run(&self) -> Result<()> {
+        let isa = isa::current();
+        let taps: usize = self.kernel.iter().product();
+        let size = taps * self.channels;
+        let rows = rows(self.n, self.lattice);
+        let parts = rows.min((self.work as usize / (4 * WORK)).clamp(1, PARTS)).max(1);
+        let kept = room::<T>(size.saturating_mul(parts))?;
+        let sums = SyncPtr::new(kept.as_ptr().cast::<T>());
+        parallel::run(parts, ns::<T>(self.work) * 2.0, |part| {
+            let span = (part * rows / parts, (part + 1) * rows / parts);
+            let sums = sums.get().wrapping_add(part * size);
+            // SAFETY: a part's sums are its task's; the instruction set in force is the machine's.
+            unsafe {
+                std::ptr::write_bytes(sums, 0, size);
+                T::enter(isa, WeightRows { pass: self, span, sums });
+            }
+        });
+        // SAFETY: all of it was written above.
+        let all = unsafe { std::slice::from_raw_parts_mut(sums.get(), parts * size) };
+        let (total, others) = all.split_at_mut(size);
+        for part in others.chunks_exact(size) {
+            for (sum, &more) in total.iter_mut().zip(part) {
+                *sum += more;
+            }
+        }
+        for c in 0..self.channels {
+            for t in 0..taps {
+                // SAFETY: the result has an element for each channel and tap.
+                unsafe { *self.dst.get().add(c * taps + t) = total[t * self.channels + c] };
+            }
+        }
+        Ok(())
+    }
+}
+
+struct WeightRows<'a, T> {
+    pass: &'a WeightPass<'a, T>,
+    span: (usize, usize),
+    /// (taps, channels)
+    sums: *mut T,
+}
+
+/// Taps along w that are summed together, and vectors of channels: twelve sums hide the latency.
+const TOGETHER: usize = 3;
+/// The taps of 3 × 3, which are summed together where a row meets them all.
+const SQUARE: usize = 9;
+
+impl<T: Float> Kernel<T> for WeightRows<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        let WeightPass { lattice, source, grad, kernel, .. } = *self.pass;
+        let along = &lattice[2];
+        let step = along.source_step as isize * source.strides[4];
+        for row in self.span.0..self.span.1 {
+            let at = place(lattice, row);
+            let all = taps(lattice, &source, kernel, at);
+            let x = source.ptr.wrapping_offset(at[0] as isize * source.strides[0]);
+            let from = (0..3).map(|k| at[k] as isize * grad.strides[[0, 2, 3][k]]).sum();
+            let g = grad.ptr.wrapping_offset(from);
+            let moves = Moves { x, step, g, g_step: grad.strides[4], inner: inner(along) };
+            // SAFETY: `WeightPass::run` gave this task sums of its own; taps are kept where they lie inside the source.
+            unsafe {
+                if let Ok(taps) = <&[Tap; SQUARE]>::try_from(all.as_slice()) {
+                    self.channels::<S, SQUARE, 1>(s, taps, &moves);
+                    continue;
+                }
+                for taps in all.chunks(TOGETHER) {
+                    if let Ok(taps) = <&[Tap; TOGETHER]>::try_from(taps) {
+                        self.channels::<S, TOGETHER, VECTORS>(s, taps, &moves);
+                    } else {
+                        for &tap in taps {
+                            self.channels::<S, 1, VECTORS>(s, &[tap], &moves);
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// How a row's points move over the source and the gradient.
+struct Moves<T> {
+    x: *const T,
+    step: isize,
+    g: *const T,
+    g_step: isize,
+    /// The points that meet every element along w.
+    inner: (usize, usize),
+}
+
+impl<T: Float> WeightRows<'_, T> {
+    /// A row's points added to the sums of `K` taps.
+    #[inline(always)]
+    unsafe fn channels<S: Simd<T>, const K: usize, const MV: usize>(&self, s: S, taps: &[Tap; K], moves: &Moves<T>) {
+        let channels = self.pass.channels;
+        let mut c = 0;
+        // SAFETY: as `run`'s.
+        unsafe {
+            while c + MV * S::LANES <= channels {
+                self.points::<S, K, MV, false>(s, taps, moves, c, S::LANES);
+                c += MV * S::LANES;
+            }
+            while c < channels {
+                let left = (channels - c).min(S::LANES);
+                self.points::<S, K, 1, true>(s, taps, moves, c, left);
+                c += left;
+            }
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn points<S: Simd<T>, const K: usize, const MV: usize, const PARTIAL: bool>(
+        &self,
+        s: S,
+        taps: &[Tap; K],
+        moves: &Moves<T>,
+        c: usize,
+        left: usize,
+    ) {
+        let along = &self.pass.lattice[2];
+        let (low, high) = moves.inner;
+        let at = |k: usize, v: usize| self.sums.wrapping_add(taps[k].1 * self.pass.channels + c + v * S::LANES);
+        let mut sums = [[s.zero(); MV]; K];
+        for k in 0..K {
+            for v in 0..MV {
+                // SAFETY: as this function's.
+                sums[k][v] = unsafe { load::<T, S, PARTIAL>(s, at(k, v), left) };
+            }
+        }
+        let mut x = moves.x.wrapping_add(c);
+        let mut g = moves.g.wrapping_add(c);
+        let mut q = 0;
+        while q < along.count {
+            // Ends and inner points have loops of their own, so that the inner one asks nothing of a tap.
+            while q < along.count && !(low..high).contains(&q) {
+                for k in 0..K {
+                    if meets(along, q, taps[k].2) {
+                        for v in 0..MV {
+                            // SAFETY: as this function's; this tap lies inside the source.
+                            unsafe {
+                                let grad = load::<T, S, PARTIAL>(s, g.add(v * S::LANES), left);
+                                let x = load::<T, S, PARTIAL>(s, x.offset(taps[k].0).add(v * S::LANES), left);
+                                sums[k][v] = s.fma(grad, x, sums[k][v]);
+                            }
+                        }
+                    }
+                }
+                x = x.wrapping_offset(moves.step);
+                g = g.wrapping_offset(moves.g_step);
+                q += 1;
+            }
+            while q < high && q >= low {
+                for v in 0..MV {
+                    // SAFETY: as this function's; every tap lies inside the source.
+                    unsafe {
+                        let grad = load::<T, S, PARTIAL>(s, g.add(v * S::LANES), left);
+                        for k in 0..K {
+                            let x = load::<T, S, PARTIAL>(s, x.offset(taps[k].0).add(v * S::LANES), left);
+                            sums[k][v] = s.fma(grad, x, sums[k][v]);
+                        }
+                    }
+                }
+                x = x.wrapping_offset(moves.step);
+                g = g.wrapping_offset(moves.g_step);
+                q += 1;
+            }
+        }
+        for k in 0..K {
+            for v in 0..MV {
+                // SAFETY: as this function's.
+                unsafe {
+                    if PARTIAL {
+                        s.store_partial(at(k, v), left, sums[k][v]);
+                    } else {
+                        s.store(at(k, v), sums[k][v]);
+                    }
+                }
+            }
+        }
+    }
+}
