@@ -10,7 +10,7 @@ from .. import _core
 from ..dtypes import BY_NAME
 from ..grad_mode import no_grad
 from ..ops._op import Op
-from .graph import Node, Output
+from .graph import Output, record
 
 
 class FunctionCtx:
@@ -216,7 +216,7 @@ def _record(cls: type[Function], ctx: FunctionCtx, args: tuple[Any, ...], output
         if yes and not part.requires_grad:
             part.requires_grad = True
     call = _Call(cls, args, outputs, spec)
-    node = Node(call, (*args, *further), {"ctx": ctx}, parts[0] if call.single else tuple(parts))
+    node = record(call, (*args, *further), {"ctx": ctx}, parts[0] if call.single else tuple(parts))
     node.edges = tuple(None if k in constants else edge for k, edge in enumerate(node.edges))
     ctx._to_save, ctx._edges = (), node.edges
     for k, (place, part) in enumerate(zip(places, parts, strict=True)):
@@ -285,7 +285,7 @@ _refuse_op.vjp = _refuse_gradient
 
 def _refusing(g: Any, ctx: FunctionCtx, grads: tuple[Any, ...]) -> Any:
     result = _refuse(g)
-    node = Node(_refuse_op, (result,), {}, result)
+    node = record(_refuse_op, (result,), {}, result)
     roots = (x if x._node is None else x._node for x in grads if isinstance(x, _core.TensorBase) and x.requires_grad)
     node.edges = (*(edge for edge in ctx._edges if edge is not None), *roots)
     result._node = node

@@ -35,19 +35,16 @@ class Node:
         "__weakref__", "attributes", "dtype", "edges", "hooks", "op", "order", "results", "saved", "shape", "trace",
     )  # fmt: skip
 
-    def __init__(self, op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> None:
-        self.op = op
-        self.attributes = attributes
-        self.edges: tuple[Any, ...]
-        self.saved: tuple[Any, ...] | None
-        self.edges, self.saved, self.shape, self.dtype = capture(args, result, op.spec)
-        self.order = next(_order)
-        self.hooks: dict[int, Callable[[Any], Any]] | None = None
-        self.results = 1 if self.shape is not None else len(result)
-        if _packing:
-            self.saved = _packed(self)
-        if anomaly.enabled:
-            self.trace = anomaly.Trace(self, args, result)
+    op: Any
+    attributes: dict[str, Any]
+    edges: tuple[Any, ...]
+    saved: tuple[Any, ...] | None
+    shape: tuple[int, ...] | None
+    dtype: str | None
+    order: int
+    results: int
+    hooks: dict[int, Callable[[Any], Any]] | None
+    trace: anomaly.Trace
 
     @property
     def name(self) -> str:
@@ -65,6 +62,22 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.op.name}Backward>"
+
+
+def record(op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: Any) -> Node:
+    """The node of a call: of one result, or of a tuple of them. A function, because a class with `__init__` takes longer."""
+    node = Node()
+    node.op = op
+    node.attributes = attributes
+    node.edges, node.saved, node.shape, node.dtype = capture(args, result, op.spec)
+    node.order = next(_order)
+    node.hooks = None
+    node.results = 1 if node.shape is not None else len(result)
+    if _packing:
+        node.saved = _packed(node)
+    if anomaly.enabled:
+        node.trace = anomaly.Trace(node, args, result)
+    return node
 
 
 class Output:

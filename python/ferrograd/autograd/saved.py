@@ -8,7 +8,7 @@ from .. import _core
 from .._core import Saved
 from ..ops.view import alias
 from . import anomaly
-from .graph import Node, Packed
+from .graph import Node, Packed, record
 
 
 def unpack(node: Node) -> list[Any]:
@@ -56,7 +56,7 @@ def _linked(node: Node, position: int, tensor: Any) -> Any:
     if isinstance(edge, _core.TensorBase):
         # A leaf: the value is the leaf's by way of a node that changes nothing.
         if _core.is_grad_enabled():
-            tensor._node = Node(alias.op, (edge,), {}, tensor)
+            tensor._node = record(alias.op, (edge,), {}, tensor)
     elif edge is not None:
         tensor._node = edge
     return tensor

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, autograd
-from ..autograd.graph import Node, Output
+from ..autograd.graph import Output, record
 from ..ops._op import Op
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ def _through(values: tuple[Any, ...], seen: Callable[[tuple[Any, ...]], tuple[An
     operands = tuple(values[k] for k in places)
     attributes: dict[str, Any] = {"places": places, "size": len(values), "seen": seen}
     parts = _same(*operands, **attributes)
-    node = Node(_watch, operands, attributes, parts)
+    node = record(_watch, operands, attributes, parts)
     watched = list(values)
     for k, (place, part) in enumerate(zip(places, parts, strict=True)):
         part._node = Output(node, k, part)

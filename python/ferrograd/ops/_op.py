@@ -35,7 +35,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
-from ..autograd.graph import Node, Output
+from ..autograd.graph import Output, record
 
 
 class Op:
@@ -135,7 +135,7 @@ def {name}({signature}):
     if type(result) is tuple:
         record_parts({this}, ({operands}), {attributes}, result)
     elif result.requires_grad:
-        result._node = Node({this}, ({operands}), {attributes}, result)
+        result._node = record({this}, ({operands}), {attributes}, result)
     return result
 """
 
@@ -148,7 +148,7 @@ def _first_call(*args: Any, **attributes: Any) -> Any:
 
 def _caller(forms: list[Op], unless: dict[str, str]) -> Any:
     scope: dict[str, Any] = {
-        "forward": forms[0].forward, "this": forms[0], "forms": forms, "Node": Node, "record_parts": _record_parts,
+        "forward": forms[0].forward, "this": forms[0], "forms": forms, "record": record, "record_parts": _record_parts,
         "wanted": wanted, "none": _NONE,
     }  # fmt: skip
     call: Any = types.FunctionType(_first_call.__code__, scope, forms[0].name)
@@ -187,6 +187,6 @@ def _compiled(this: Op, unless: dict[str, str], scope: dict[str, Any]) -> Any:
 def _record_parts(this: Op, args: tuple[Any, ...], attributes: dict[str, Any], parts: tuple[Any, ...]) -> None:
     differentiable = [k for k, part in enumerate(parts) if part is not None and part.requires_grad]
     if differentiable:
-        node = Node(this, args, attributes, parts)
+        node = record(this, args, attributes, parts)
         for k in differentiable:
             parts[k]._node = Output(node, k, parts[k])

@@ -116,7 +116,7 @@ impl InPlace {
 const SMALL: usize = 1 << 14;
 const LARGE: usize = 1 << 19;
 /// Bytes of a cache line.
-const LINE: usize = 64;
+pub(super) const LINE: usize = 64;
 
 /// Bytes from which on C is written past the caches, if each element is written once and in whole lines: otherwise each
 /// line would be read before it is written.

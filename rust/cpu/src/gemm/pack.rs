@@ -4,7 +4,8 @@
 //! `W` neighbouring indices: `panel[p·W + i]` is the element at index `start + i`, depth `depth + p`. Past the
 //! last index there may be any number, as nothing computed from it is kept.
 
-use super::blocking::Plan;
+use super::blocking::{LINE, Plan};
+use super::microkernel::prefetch;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{Float, Kernel, Simd};
 
@@ -63,6 +64,16 @@ impl<T: Float> Strided<T> {
                     rows[d] = from.wrapping_offset((i + d).min(count - 1) as isize * self.step);
                 }
                 let width = (padded - i).min(4);
+                if self.depth_step == 1 {
+                    // The next four rows, or the first ones further along: a cache does not guess so many short streams.
+                    let (next, further) = if i + 4 < padded { (i + 4, 0) } else { (0, kc) };
+                    for d in next..next + 4 {
+                        let row = from.wrapping_offset(d.min(count - 1) as isize * self.step).wrapping_add(further);
+                        for p in (0..kc).step_by(LINE / size_of::<T>()) {
+                            prefetch(row.wrapping_add(p));
+                        }
+                    }
+                }
                 let mut p = 0;
                 if self.depth_step == 1 && width == 4 {
                     while p + 4 <= kc {
