@@ -7,7 +7,7 @@ gradients of its operands go (`edges`) and what its op's rule needs (`saved`).
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import Any
 
@@ -15,7 +15,8 @@ from .. import _core
 from .._core import capture
 from . import anomaly
 
-_order = count()
+#: What numbers nodes in the order in which they are recorded.
+numbers: Iterator[int] = count()
 #: How many `saved_tensors_hooks` are in force on all threads; each thread has its own pairs of hooks.
 _packing = 0
 
@@ -70,7 +71,7 @@ def record(op: Any, args: tuple[Any, ...], attributes: dict[str, Any], result: A
     node.op = op
     node.attributes = attributes
     node.edges, node.saved, node.shape, node.dtype = capture(args, result, op.spec)
-    node.order = next(_order)
+    node.order = next(numbers)
     node.hooks = None
     node.results = 1 if node.shape is not None else len(result)
     if _packing:

@@ -6,14 +6,13 @@ The functions there are replaced by ones that note when they begin and end, so a
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
 from .. import _core
-from ..autograd import engine
-from ..autograd.graph import Node
+from ..autograd import engine, graph
 from ..nn._where import child_name
 from ..nn.module import Module
 from . import _costs
@@ -92,7 +91,7 @@ def _install() -> None:
         if not name.startswith("_") and callable(getattr(_core.backend, name)):
             _replace(_core.backend, name, partial(_call, name))
     _replace(Module, "__call__", _layer)
-    _replace(Node, "__init__", _node)
+    _replace(graph, "numbers", _Numbers)
     _replace(engine, "_gradients", _gradients)
     _replace(engine, "_walk", _walk)
 
@@ -152,13 +151,20 @@ def _layer(call: Any) -> Any:
     return __call__
 
 
-def _node(init: Any) -> Any:
-    def __init__(self: Any, *args: Any) -> None:
-        init(self, *args)
-        if _place.layers:
-            _recorded[self.order] = _place.layers[-1][1]
+class _Numbers:
+    """The numbers of nodes; which layer took one is noted."""
 
-    return __init__
+    def __init__(self, numbers: Iterator[int]) -> None:
+        self._numbers = numbers
+
+    def __iter__(self) -> Iterator[int]:
+        return self
+
+    def __next__(self) -> int:
+        number = next(self._numbers)
+        if _place.layers:
+            _recorded[number] = _place.layers[-1][1]
+        return number
 
 
 def _gradients(gradients: Any) -> Any:
