@@ -1,6 +1,8 @@
 """Residual networks against the same networks in PyTorch: logits and every parameter's gradient.
 
-The yardstick is the network in float64: our distance from it is at most twice PyTorch's.
+The yardstick is the network in float64: our distance from it is at most twice PyTorch's, which sums directly; so Winograd's
+algorithm is off here. (With it the gradient of ResNet-50's first layer, behind 53 batch norms over two images, is three times
+as far off as PyTorch's; its own error, layer by layer, is held by tests/test_winograd.py.)
 """
 
 from __future__ import annotations
@@ -71,6 +73,15 @@ def network(blocks, deep, classes):
 
 def distance(a, b):
     return float(np.linalg.norm((np.asarray(a, np.float64) - b).ravel()))
+
+
+@pytest.fixture(autouse=True)
+def direct():
+    """Convolutions as direct sums; restored after the test."""
+    before = fg.backends.conv.winograd
+    fg.backends.conv.winograd = False
+    yield
+    fg.backends.conv.winograd = before
 
 
 def run(model, tensor, x, target, loss):
