@@ -1,8 +1,6 @@
 """Residual networks against the same networks in PyTorch: logits and every parameter's gradient.
 
-The yardstick is the network in float64: our distance from it is at most twice PyTorch's, which sums directly; so Winograd's
-algorithm is off here. (With it the gradient of ResNet-50's first layer, behind 53 batch norms over two images, is three times
-as far off as PyTorch's; its own error, layer by layer, is held by tests/test_winograd.py.)
+The yardstick is the network in float64: our distance from it is at most twice PyTorch's, which sums convolutions directly.
 """
 
 from __future__ import annotations
@@ -75,15 +73,6 @@ def distance(a, b):
     return float(np.linalg.norm((np.asarray(a, np.float64) - b).ravel()))
 
 
-@pytest.fixture(autouse=True)
-def direct():
-    """Convolutions as direct sums; restored after the test."""
-    before = fg.backends.conv.winograd
-    fg.backends.conv.winograd = False
-    yield
-    fg.backends.conv.winograd = before
-
-
 def run(model, tensor, x, target, loss):
     """Logits, and the gradients by name."""
     logits = model(tensor(x))
@@ -91,11 +80,24 @@ def run(model, tensor, x, target, loss):
     return [logits.detach().numpy(), {name: p.grad.numpy() for name, p in model.named_parameters()}]
 
 
+@pytest.fixture
+def convolutions():
+    """`fg.backends.conv`, restored after the test."""
+    before = fg.backends.conv.winograd
+    yield fg.backends.conv
+    fg.backends.conv.winograd = before
+
+
 @pytest.mark.parametrize(("build", "blocks", "deep"), [
     (models.resnet18, [2, 2, 2, 2], False), (models.resnet50, [3, 4, 6, 3], True),
 ])  # fmt: skip
 @pytest.mark.parametrize("training", [True, False], ids=["train", "eval"])
-def test_logits_and_gradients(build, blocks, deep, training):
+@pytest.mark.parametrize("winograd", [True, False], ids=["winograd", "direct"])
+def test_logits_and_gradients(build, blocks, deep, training, winograd, convolutions, request):
+    if winograd and deep and training:
+        # Behind 53 batch norms over two images the first gradient is 25.8 off a norm of 1445; PyTorch's is 8.5 off.
+        request.applymarker(pytest.mark.xfail(strict=True, reason="Winograd's rounding, three times PyTorch's"))
+    convolutions.winograd = winograd
     torch.manual_seed(0)
     torch.set_num_threads(1)
     theirs = network(blocks, deep, 10).train(training)

@@ -458,13 +458,13 @@ fn dtype_name(py: Python<'_>, dtype: DType) -> &Bound<'_, PyString> {
     NAMES[dtype as usize].get_or_init(py, || PyString::intern(py, dtype.name()).unbind()).bind(py)
 }
 
-/// What a node keeps of a call.
+/// `(edges, saved, shape, dtype)`; see [`capture`].
 type Captured<'py> =
     (Bound<'py, PyTuple>, Bound<'py, PyTuple>, Option<Bound<'py, PyTuple>>, Option<Bound<'py, PyString>>);
 
-/// What a node keeps of a call: `(edges, saved, shape, dtype)`, the latter two of a single result. `spec` says what the rule asks for: `k` the k-th argument, `-1 - k` the
-/// k-th result, `100 + k` the shape of the k-th argument, `200 + k` the tuple of all arguments from the k-th on and
-/// `300 + k` that of their shapes. `result` is a Tensor or a tuple of Tensors.
+/// What a node keeps of a call, with the shape and dtype of its result where there is a single one. `spec` says what the
+/// rule asks for: `k` the k-th argument, `-1 - k` the k-th result, `100 + k` the shape of the k-th argument, `200 + k` the
+/// tuple of all arguments from the k-th on and `300 + k` that of their shapes. `result` is a Tensor or a tuple of Tensors.
 #[pyfunction]
 pub fn capture<'py>(
     args: &Bound<'py, PyTuple>,

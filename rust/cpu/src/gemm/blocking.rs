@@ -122,7 +122,7 @@ pub(super) const LINE: usize = 64;
 /// line would be read before it is written.
 const STREAM: usize = 8 << 20;
 
-fn streams<T: Float>(problem: &Problem<T>) -> bool {
+pub(super) fn streams<T: Float>(problem: &Problem<T>) -> bool {
     let Problem { m, n, k, c, accumulate, epilogue } = *problem;
     let size = size_of::<T>();
     m.saturating_mul(n).saturating_mul(size) >= STREAM

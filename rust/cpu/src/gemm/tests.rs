@@ -314,6 +314,34 @@ fn parts_of_the_depth() {
     });
 }
 
+/// A large result goes past the caches: the same numbers as its halves, which do not.
+#[test]
+fn large_results_are_those_of_their_halves() {
+    let (m, n, k) = (1056, 2000, 5);
+    everywhere(|| {
+        let mut random = Random(11);
+        let a = Stored::<f32>::new(m, k, Order::Columns, &mut random);
+        let b = Stored::<f32>::new(k, n, Order::Rows, &mut random);
+        let room = |columns: usize| ferrograd_array::Buffer::alloc(m * columns * 4).unwrap();
+        let (whole, half) = (room(n), room(n / 2));
+        let to = |room: &ferrograd_array::Buffer| MatrixMut::new(room.as_ptr().cast::<f32>(), 1, m as isize);
+        let problem = |n, c| Problem { m, n, k, c, accumulate: false, epilogue: Epilogue::<f32>::NONE };
+        assert!(blocking::streams(&problem(n, to(&whole))) && !blocking::streams(&problem(n / 2, to(&half))));
+        // SAFETY: the matrices and the buffers hold their shapes.
+        unsafe {
+            gemm(m, n, k, a.matrix(), b.matrix(), to(&whole), false, Epilogue::NONE).unwrap();
+            for part in 0..2 {
+                let first = part * n / 2;
+                let columns =
+                    Matrix { ptr: b.matrix().ptr.offset(first as isize * b.matrix().col_stride), ..b.matrix() };
+                gemm(m, n / 2, k, a.matrix(), columns, to(&half), false, Epilogue::NONE).unwrap();
+                let of = |p: *mut f32| std::slice::from_raw_parts(p.cast_const(), m * n / 2);
+                assert_eq!(of(to(&whole).ptr.add(first * m)), of(to(&half).ptr));
+            }
+        }
+    });
+}
+
 /// Shapes that lead to each strategy, whatever the tile.
 fn strategies<T: Float>() -> [(&'static str, Case); 11] {
     let (_, nr) = blocking::tile::<T>();
