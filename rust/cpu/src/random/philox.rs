@@ -11,31 +11,30 @@ pub(super) const LANES: usize = 16;
 /// Words of a group of [`LANES`] blocks. Word `16 i + j` of a group is word `i` of its block `j`.
 pub(super) const GROUP: usize = 4 * LANES;
 
-type Words = [u32; LANES];
+/// One word of each block, in the low halves: as vectors of 64 bits a product is one instruction, and nothing has to be
+/// moved between lanes. What the high halves hold does not matter.
+type Words = [u64; LANES];
 
-/// High and low halves of a product.
+/// The products of low halves.
 #[inline(always)]
-fn multiply(a: u32, b: Words) -> (Words, Words) {
-    let (mut high, mut low) = ([0; LANES], [0; LANES]);
+fn multiply(a: u32, b: Words) -> Words {
+    let mut product = [0; LANES];
     for j in 0..LANES {
-        let product = a as u64 * b[j] as u64;
-        high[j] = (product >> 32) as u32;
-        low[j] = product as u32;
+        product[j] = a as u64 * (b[j] & u32::MAX as u64);
     }
-    (high, low)
+    product
 }
 
 #[inline(always)]
 fn rounds(mut x: [Words; 4], mut key: [u32; 2]) -> [Words; 4] {
     for _ in 0..ROUNDS {
-        let (high0, low0) = multiply(MULTIPLIERS[0], x[0]);
-        let (high1, low1) = multiply(MULTIPLIERS[1], x[2]);
+        let (p, q) = (multiply(MULTIPLIERS[0], x[0]), multiply(MULTIPLIERS[1], x[2]));
         let (mut a, mut c) = ([0; LANES], [0; LANES]);
         for j in 0..LANES {
-            a[j] = high1[j] ^ x[1][j] ^ key[0];
-            c[j] = high0[j] ^ x[3][j] ^ key[1];
+            a[j] = (q[j] >> 32) ^ x[1][j] ^ key[0] as u64;
+            c[j] = (p[j] >> 32) ^ x[3][j] ^ key[1] as u64;
         }
-        x = [a, low1, c, low0];
+        x = [a, q, c, p];
         key = [key[0].wrapping_add(WEYL[0]), key[1].wrapping_add(WEYL[1])];
     }
     x
@@ -48,13 +47,14 @@ pub(super) fn group(seed: u64, first: u64) -> [u32; GROUP] {
     let mut x = [[0; LANES]; 4];
     for j in 0..LANES {
         let counter = first.wrapping_add(j as u64);
-        x[0][j] = counter as u32;
-        x[1][j] = (counter >> 32) as u32;
+        (x[0][j], x[1][j]) = (counter, counter >> 32);
     }
     let x = rounds(x, [seed as u32, (seed >> 32) as u32]);
     let mut words = [0; GROUP];
     for i in 0..4 {
-        words[i * LANES..(i + 1) * LANES].copy_from_slice(&x[i]);
+        for j in 0..LANES {
+            words[i * LANES + j] = x[i][j] as u32;
+        }
     }
     words
 }
@@ -75,8 +75,8 @@ mod tests {
                 [0xd16cfe09, 0x94fdcceb, 0x5001e420, 0x24126ea1u32],
             ),
         ] {
-            let got = rounds(counter.map(|word| [word; LANES]), key);
-            assert_eq!(got.map(|words| words[7]), expected);
+            let got = rounds(counter.map(|word: u32| [word as u64; LANES]), key);
+            assert_eq!(got.map(|words| words[7] as u32), expected);
         }
     }
 
@@ -86,10 +86,10 @@ mod tests {
         let words = group(seed, first);
         for j in 0..LANES {
             let counter = first + j as u64;
-            let block = [counter as u32, (counter >> 32) as u32, 0, 0];
+            let block = [counter & u32::MAX as u64, counter >> 32, 0, 0];
             let alone = rounds(block.map(|word| [word; LANES]), [seed as u32, (seed >> 32) as u32]);
             for i in 0..4 {
-                assert_eq!(words[i * LANES + j], alone[i][0]);
+                assert_eq!(words[i * LANES + j], alone[i][0] as u32);
             }
         }
     }
