@@ -123,13 +123,6 @@ unsafe fn map<T: Float, S: Simd<T>>(
     }
 }
 
-/// As [`Simd::load_partial`], whole vectors by the plain instruction.
-#[inline(always)]
-unsafe fn load<T: Float, S: Simd<T>>(s: S, p: *const T, n: usize) -> S::V {
-    // SAFETY: as the caller's.
-    unsafe { if n == S::LANES { s.load(p) } else { s.load_partial(p, n) } }
-}
-
 #[derive(Clone, Copy)]
 struct Softmax;
 
@@ -144,7 +137,7 @@ impl<T: Float> RowOp<T> for Softmax {
                 n,
                 #[inline(always)]
                 |i, part| {
-                    let e = T::exp(s, s.sub(load(s, x.add(i), part), max));
+                    let e = T::exp(s, s.sub(s.load_some(x.add(i), part), max));
                     if part == S::LANES {
                         s.store(out.add(i), e);
                         e
@@ -263,7 +256,7 @@ impl<T: Float> RowOp<T> for SoftmaxGrad {
                 s,
                 n,
                 #[inline(always)]
-                |i, part| s.mul(load(s, y.add(i), part), load(s, g.add(i), part)),
+                |i, part| s.mul(s.load_some(y.add(i), part), s.load_some(g.add(i), part)),
             );
             let dot = s.splat(dot);
             map(

@@ -278,7 +278,9 @@ impl<T: Float> Job<'_, T> {
                 if add {
                     return;
                 }
-                (0..features * step).for_each(|i| *room.dq.add(i) = T::ZERO);
+                for i in 0..features * step {
+                    *room.dq.add(i) = T::ZERO;
+                }
             }
             let to = at(dq, first, 0);
             let (to, to_step) = (to.ptr.cast_mut(), to.row_stride);

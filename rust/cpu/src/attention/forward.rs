@@ -107,7 +107,9 @@ impl<T: Float> Job<'_, T> {
                 tiles.product((lanes, values, n), (scores, step as isize), at(value, from, 0), to, from > 0);
             }
             if seen == 0 {
-                (0..values * step).for_each(|i| *sums.add(i) = T::ZERO);
+                for i in 0..values * step {
+                    *sums.add(i) = T::ZERO;
+                }
             }
             let log_sums = self.log_sums.map_or(std::ptr::null_mut(), |a| a.ptr_mut::<T>().add(head * queries + first));
             let means = if kept.is_some() { 0 } else { values };

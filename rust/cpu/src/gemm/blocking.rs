@@ -14,7 +14,7 @@ use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, streamed};
+use crate::simd::{self, Float, Kernel, Simd, streamed};
 
 /// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
 const KC_BYTES: usize = 2048;
@@ -118,14 +118,11 @@ const LARGE: usize = 1 << 19;
 /// Bytes of a cache line.
 pub(super) const LINE: usize = 64;
 
-/// Bytes from which on C is written past the caches, if each element is written once and in whole lines: otherwise each
-/// line would be read before it is written.
-const STREAM: usize = 8 << 20;
-
+/// Whether C goes past the caches: it is large, and each element is written once and in whole lines.
 pub(super) fn streams<T: Float>(problem: &Problem<T>) -> bool {
     let Problem { m, n, k, c, accumulate, epilogue } = *problem;
     let size = size_of::<T>();
-    m.saturating_mul(n).saturating_mul(size) >= STREAM
+    simd::streams(m.saturating_mul(n).saturating_mul(size))
         && k <= KC_BYTES / size
         && !accumulate
         && epilogue.is_identity()

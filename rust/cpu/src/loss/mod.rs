@@ -13,7 +13,7 @@ use crate::copy_into;
 use crate::dense::{Around, arranged, dense, without};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, Max, SumExp, by_float, lanes_below};
+use crate::reduce::{self, Max, SumExp, by_float, lanes_below, segment_sum};
 use crate::simd::{Float, Kernel, Simd, vectorize};
 
 /// What becomes of the losses of the samples.
@@ -329,8 +329,8 @@ impl<T: Float> Task<'_, T> {
                 return;
             };
             let max = reduce::dense::<T, S, Max>(s, x, n, s.zero());
-            let sum = reduce::dense::<T, S, SumExp>(s, x, n, s.splat(max));
             if self.grad.is_null() {
+                let sum = reduce::dense::<T, S, SumExp>(s, x, n, s.splat(max));
                 let log = first(s, T::log(s, s.splat(sum)));
                 let mut loss = sharp * w * (log - (*x.add(t) - max));
                 if smoothing {
@@ -340,13 +340,22 @@ impl<T: Float> Task<'_, T> {
                 return;
             }
             let out = self.grad.add(i * n);
-            let (factor, max) = (s.splat(k * self.pull(w) / sum), s.splat(max));
-            let mut c = 0;
-            while c < n {
+            let max = s.splat(max);
+            // The row stays in the cache until it is scaled.
+            let sum: T = segment_sum(
+                s,
+                n,
+                #[inline(always)]
+                |c, part| {
+                    let e = T::exp(s, s.sub(s.load_some(x.add(c), part), max));
+                    s.store_some(out.add(c), part, e);
+                    if part == S::LANES { e } else { s.load_partial(out.add(c), part) }
+                },
+            );
+            let factor = s.splat(k * self.pull(w) / sum);
+            for c in (0..n).step_by(S::LANES) {
                 let part = S::LANES.min(n - c);
-                let p = s.mul(T::exp(s, s.sub(s.load_partial(x.add(c), part), max)), factor);
-                s.store_partial(out.add(c), part, p);
-                c += part;
+                s.store_some(out.add(c), part, s.mul(s.load_some(out.add(c), part), factor));
             }
             if smoothing {
                 for c in 0..n {
@@ -392,11 +401,15 @@ impl<T: Float> Task<'_, T> {
         unsafe {
             let mut max = s.splat(T::NEG_INFINITY);
             for c in 0..n {
-                max = s.maximum(max, s.load_partial(x.add(c * inner), width));
+                max = s.maximum(max, s.load_some(x.add(c * inner), width));
             }
-            let mut sum = s.zero();
+            let (mut sum, out) = (s.zero(), self.grad.wrapping_add(o * n * inner + j));
             for c in 0..n {
-                sum = s.add(sum, T::exp(s, s.sub(s.load_partial(x.add(c * inner), width), max)));
+                let e = T::exp(s, s.sub(s.load_some(x.add(c * inner), width), max));
+                if !self.grad.is_null() {
+                    s.store_some(out.add(c * inner), width, e);
+                }
+                sum = s.add(sum, e);
             }
             if self.grad.is_null() {
                 let log = T::log(s, sum);
@@ -431,14 +444,12 @@ impl<T: Float> Task<'_, T> {
             }
             let factor = s.div(s.load(factors.as_ptr()), sum);
             let (share, kept) = (s.load(shares.as_ptr()), s.ne(s.load(kept.as_ptr()), s.zero()));
-            let out = self.grad.add(o * n * inner + j);
             for c in 0..n {
-                let p = T::exp(s, s.sub(s.load_partial(x.add(c * inner), width), max));
-                let mut value = s.mul(p, factor);
+                let mut value = s.mul(s.load_some(out.add(c * inner), width), factor);
                 if smoothing {
                     value = s.sub(value, s.mul(share, s.splat(weight(c))));
                 }
-                s.store_partial(out.add(c * inner), width, s.select(kept, value, s.zero()));
+                s.store_some(out.add(c * inner), width, s.select(kept, value, s.zero()));
             }
             for l in 0..width {
                 if let Some((t, w, k)) = self.sample(first + l) {

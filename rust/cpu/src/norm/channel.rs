@@ -151,7 +151,7 @@ unsafe fn load<T: Float, S: Simd<T>, const N: usize>(s: S, from: [*mut T; N], at
         // SAFETY: as the caller's.
         unsafe {
             let p = from[k].add(at);
-            values[k] = if part == S::LANES { s.load(p) } else { s.load_partial(p, part) };
+            values[k] = s.load_some(p, part);
         }
     }
     values
@@ -168,12 +168,6 @@ unsafe fn splat<T: Float, S: Simd<T>, const N: usize>(s: S, from: [*mut T; N], c
     values
 }
 
-#[inline(always)]
-unsafe fn store<T: Float, S: Simd<T>>(s: S, to: *mut T, part: usize, v: S::V) {
-    // SAFETY: as the caller's.
-    unsafe { if part == S::LANES { s.store(to, v) } else { s.store_partial(to, part, v) } }
-}
-
 impl<T: Float, F: Map<T>> Kernel<T> for MapPlanes<T, F> {
     type Output = ();
     #[inline(always)]
@@ -187,7 +181,7 @@ impl<T: Float, F: Map<T>> Kernel<T> for MapPlanes<T, F> {
                 while j < inner {
                     let part = S::LANES.min(inner - j);
                     let at = plane * inner + j;
-                    store(s, self.out.add(at), part, self.f.apply(s, load(s, self.x, at, part), p));
+                    s.store_some(self.out.add(at), part, self.f.apply(s, load(s, self.x, at, part), p));
                     j += part;
                 }
             }
@@ -215,8 +209,7 @@ impl<T: Float, F: Map<T>> Kernel<T> for MapRows<T, F> {
                 let at = row * width + j;
                 // SAFETY: rows inside the arrays; as many numbers as a row has elements.
                 unsafe {
-                    store(
-                        s,
+                    s.store_some(
                         self.out.add(at),
                         part,
                         self.f.apply(s, load(s, self.x, at, part), load(s, self.p, j, part)),
@@ -248,7 +241,7 @@ impl<T: Float, F: Summands<T>> Kernel<T> for SumPlanes<T, F> {
             unsafe {
                 let p = splat(s, self.p, c);
                 let x = self.x;
-                let (first, second): (T, T) = segment_sums(
+                let [first, second]: [T; 2] = segment_sums(
                     s,
                     inner,
                     #[inline(always)]
@@ -292,8 +285,8 @@ impl<T: Float, F: Summands<T>> Kernel<T> for SumRows<T, F> {
                     let [a, b] = self.f.apply(s, load(s, self.x, row * width + j, part), p);
                     acc = [s.add(acc[0], a), s.add(acc[1], b)];
                 }
-                store(s, self.out.add(j), part, acc[0]);
-                store(s, self.out.add(width + j), part, acc[1]);
+                s.store_some(self.out.add(j), part, acc[0]);
+                s.store_some(self.out.add(width + j), part, acc[1]);
             }
             j += part;
         }

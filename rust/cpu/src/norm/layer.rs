@@ -4,13 +4,14 @@ use super::{Gradients, row};
 use crate::contiguous;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, Sum, by_float, lanes_below, segment_sum, segment_sums};
-use crate::simd::{Float, Kernel, Simd, inlined, vectorize};
+use crate::reduce::{self, Sum, by_float, lanes_below, segment_sums};
+use crate::simd::{self, Float, Kernel, Simd, inlined, streamed, vectorize};
 
 /// Elements of a task, about.
 const TASK: usize = 16 * 1024;
 /// Rows whose weight gradients are added straight on.
 const ROWS: usize = 64;
+const TASKS: usize = 64;
 
 /// `y = (x − mean) · rstd · weight + bias` over the trailing dimensions `normalized`, with `rstd = 1/√(var + eps)` and
 /// the biased variance. Returns `(y, mean, rstd)`, the latter two of the shape of the leading dimensions.
@@ -84,6 +85,7 @@ fn forward<T: Float>(
             last,
             n,
             eps,
+            stream: streams::<T>(&y, n),
         });
     });
     Ok((y, mean, rstd))
@@ -98,6 +100,7 @@ struct Forward<T> {
     last: usize,
     n: usize,
     eps: f64,
+    stream: bool,
 }
 
 impl<T: Float> Kernel<T> for Forward<T> {
@@ -118,7 +121,12 @@ impl<T: Float> Kernel<T> for Forward<T> {
                 let mut i = 0;
                 while i + S::LANES <= n {
                     let unit = s.mul(s.sub(s.load(x.add(i)), mean), rstd);
-                    s.store(y.add(i), s.fma(unit, s.load(self.weight.add(i)), s.load(self.bias.add(i))));
+                    let v = s.fma(unit, s.load(self.weight.add(i)), s.load(self.bias.add(i)));
+                    if self.stream {
+                        s.stream(y.add(i), v);
+                    } else {
+                        s.store(y.add(i), v);
+                    }
                     i += S::LANES;
                 }
                 if i < n {
@@ -129,7 +137,16 @@ impl<T: Float> Kernel<T> for Forward<T> {
                 }
             }
         }
+        if self.stream {
+            streamed();
+        }
     }
+}
+
+/// Whether rows of `n` elements are written past the caches, in whole lines.
+fn streams<T: Float>(out: &Array, n: usize) -> bool {
+    let line = |bytes: usize| bytes.is_multiple_of(64);
+    simd::streams(out.numel() * size_of::<T>()) && line(n * size_of::<T>()) && line(out.ptr::<T>().addr())
 }
 
 /// Mean and biased variance of a row; what rounding leaves in the mean is found with the squares and taken out of both.
@@ -138,13 +155,13 @@ unsafe fn moments<T: Float, S: Simd<T>>(s: S, x: *const T, n: usize, count: T) -
     // SAFETY: as the caller's: n elements.
     let mean = unsafe { reduce::dense::<T, S, Sum>(s, x, n, s.zero()) } / count;
     let center = s.splat(mean);
-    let (first, second) = segment_sums(
+    let [first, second]: [T; 2] = segment_sums(
         s,
         n,
         #[inline(always)]
         |i, part| {
             // SAFETY: as above.
-            let d = s.sub(unsafe { s.load_partial(x.add(i), part) }, center);
+            let d = s.sub(unsafe { s.load_some(x.add(i), part) }, center);
             let d = if part == S::LANES { d } else { s.select(lanes_below(s, part), d, s.zero()) };
             [d, s.mul(d, d)]
         },
@@ -173,7 +190,8 @@ fn backward<T: Float>(
     let x = rows(x)?;
     let n: usize = normalized.iter().product();
     let count = mean.numel();
-    let block = (TASK / n.max(1)).clamp(1, ROWS);
+    // The sums of a task are written and read again: few tasks where there are many rows.
+    let block = (TASK / n.max(1)).max(count / TASKS).clamp(1, ROWS);
     let blocks = count.div_ceil(block);
     let dx = if needs[0] { Some(Array::empty(x.shape(), T::DTYPE)?) } else { None };
     let parameters = needs[1] || needs[2];
@@ -192,6 +210,7 @@ fn backward<T: Float>(
             first: b * block,
             last: ((b + 1) * block).min(count),
             n,
+            stream: dx.as_ref().is_some_and(|dx| streams::<T>(dx, n)),
         });
     });
     if !parameters {
@@ -213,6 +232,7 @@ struct Backward<T> {
     first: usize,
     last: usize,
     n: usize,
+    stream: bool,
 }
 
 impl<T: Float> Kernel<T> for Backward<T> {
@@ -228,42 +248,56 @@ impl<T: Float> Kernel<T> for Backward<T> {
             for r in self.first..self.last {
                 let (g, x) = (self.g.add(r * n), self.x.add(r * n));
                 let (mean, rstd) = (s.splat(*self.mean.add(r)), s.splat(*self.rstd.add(r)));
+                let w = self.weight;
+                let parts = inlined(
+                    #[inline(always)]
+                    |i: usize, part: usize| {
+                        let g = s.load_some(g.add(i), part);
+                        (
+                            g,
+                            s.mul(g, s.load_some(w.add(i), part)),
+                            s.mul(s.sub(s.load_some(x.add(i), part), mean), rstd),
+                        )
+                    },
+                );
+                let mut means = [s.zero(); 2];
                 if !self.dx.is_null() {
-                    let dx = self.dx.add(r * n);
-                    let (w, count) = (self.weight, T::from_f64(n as f64));
-                    let h = inlined(
-                        #[inline(always)]
-                        |i: usize, part: usize| s.mul(s.load_partial(g.add(i), part), s.load_partial(w.add(i), part)),
-                    );
-                    let unit = inlined(
-                        #[inline(always)]
-                        |i: usize, part: usize| s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd),
-                    );
-                    let first: T = segment_sum(s, n, &h);
-                    let second: T = segment_sum(
+                    let sums: [T; 2] = segment_sums(
                         s,
                         n,
                         #[inline(always)]
-                        |i, part| s.mul(h(i, part), unit(i, part)),
+                        |i, part| {
+                            let (_, h, unit) = parts(i, part);
+                            [h, s.mul(h, unit)]
+                        },
                     );
-                    let (first, second) = (s.splat(first / count), s.splat(second / count));
-                    for i in (0..n).step_by(S::LANES) {
-                        let part = S::LANES.min(n - i);
-                        let inner = s.sub(s.sub(h(i, part), first), s.mul(unit(i, part), second));
-                        s.store_partial(dx.add(i), part, s.mul(rstd, inner));
-                    }
+                    let count = T::from_f64(n as f64);
+                    means = [s.splat(sums[0] / count), s.splat(sums[1] / count)];
                 }
-                if !self.sums.is_null() {
-                    let (dw, db) = (self.sums, self.sums.add(n));
-                    for i in (0..n).step_by(S::LANES) {
-                        let part = S::LANES.min(n - i);
-                        let g = s.load_partial(g.add(i), part);
-                        let unit = s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd);
-                        s.store_partial(dw.add(i), part, s.fma(g, unit, s.load_partial(dw.add(i), part)));
-                        s.store_partial(db.add(i), part, s.add(g, s.load_partial(db.add(i), part)));
+                let mut i = 0;
+                while i < n {
+                    let part = S::LANES.min(n - i);
+                    let (g, h, unit) = parts(i, part);
+                    if !self.dx.is_null() {
+                        let inner = s.sub(s.sub(h, means[0]), s.mul(unit, means[1]));
+                        let (to, v) = (self.dx.add(r * n + i), s.mul(rstd, inner));
+                        if self.stream {
+                            s.stream(to, v);
+                        } else {
+                            s.store_some(to, part, v);
+                        }
                     }
+                    if !self.sums.is_null() {
+                        let (dw, db) = (self.sums.add(i), self.sums.add(n + i));
+                        s.store_some(dw, part, s.fma(g, unit, s.load_some(dw, part)));
+                        s.store_some(db, part, s.add(g, s.load_some(db, part)));
+                    }
+                    i += part;
                 }
             }
+        }
+        if self.stream {
+            streamed();
         }
     }
 }

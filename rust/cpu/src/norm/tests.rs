@@ -204,6 +204,28 @@ fn layer_norm_against_the_formulas() {
 }
 
 #[test]
+fn rows_written_past_the_caches_are_those_of_halves() {
+    let (rows, n) = (1100, 2048);
+    let (x, g) = (array::<f32>(&noise(rows * n, 3), &[rows, n]), array::<f32>(&noise(rows * n, 4), &[rows, n]));
+    let w = array::<f32>(&noise(n, 5), &[n]);
+    let run = |first: usize, count: usize| {
+        let part = |a: &Array| a.view(a.layout().sliced(0, first, 1, count));
+        let (x, g) = (part(&x), part(&g));
+        let (y, mean, rstd) = layer_norm(&x, &[n], Some(&w), None, 1e-5).unwrap();
+        let [dx, ..] = layer_norm_grad(&g, &x, &[n], Some(&w), &mean, &rstd, [true; 3]).unwrap();
+        [y, dx.unwrap()].map(|a| a.to_vec::<f32>())
+    };
+    on_every_isa(|| {
+        let [whole, front, back] = [run(0, rows), run(0, rows / 2), run(rows / 2, rows / 2)];
+        for k in 0..2 {
+            let halves = [&front[k][..], &back[k]].concat();
+            assert!(whole[k] == halves, "result {k}");
+        }
+    });
+    assert!(crate::simd::streams(rows * n * 4) && !crate::simd::streams(rows / 2 * n * 4));
+}
+
+#[test]
 fn batch_norm_against_the_formulas() {
     on_every_isa(|| {
         batch::<f32>(5e-6);

@@ -256,7 +256,9 @@ impl<T: Float> Kernel<T> for Sums<'_, T> {
                 if lanes {
                     for (ow, &rw) in tw.iter().enumerate() {
                         let y = y.offset(ow as isize * sy[4]);
-                        (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = T::ZERO);
+                        for c in 0..g.c as isize {
+                            *y.offset(c * sy[1]) = T::ZERO;
+                        }
                         for id in rd.0..rd.1 {
                             for ih in rh.0..rh.1 {
                                 for iw in rw.0..rw.1 {
@@ -265,7 +267,9 @@ impl<T: Float> Kernel<T> for Sums<'_, T> {
                             }
                         }
                         let divisor = divisor(rw);
-                        (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = *y.offset(c * sy[1]) / divisor);
+                        for c in 0..g.c as isize {
+                            *y.offset(c * sy[1]) = *y.offset(c * sy[1]) / divisor;
+                        }
                     }
                 } else if joined {
                     let length = (rh.1 - rh.0) * w.size;
@@ -277,7 +281,9 @@ impl<T: Float> Kernel<T> for Sums<'_, T> {
                     if sy[4] == 1 {
                         std::ptr::copy_nonoverlapping(before, y, w.out);
                     } else {
-                        (0..w.out as isize).for_each(|j| *y.offset(j * sy[4]) = *before.offset(j * sy[4]));
+                        for j in 0..w.out as isize {
+                            *y.offset(j * sy[4]) = *before.offset(j * sy[4]);
+                        }
                     }
                 } else {
                     column.fill(T::ZERO);

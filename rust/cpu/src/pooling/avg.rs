@@ -1,6 +1,7 @@
 use ferrograd_array::{Array, DType, Error, Result};
 use smallvec::SmallVec;
 
+use super::apart::{Share, Windows, spread};
 use super::{Axis, Geometry, Planes, Window, channels_inside};
 use crate::bits::fill_bits;
 use crate::parallel::{self, SyncPtr};
@@ -135,8 +136,11 @@ fn backward<T: Float>(op: &str, grad: &Array, sizes: &[usize], window: &Window<'
     if out.numel() == 0 {
         return Ok(out);
     }
-    fill_bits(&out, 0);
     let walk = Walk::new(&g, divisor, g.strides(out.layout()), g.strides(grad.layout()));
+    if spread(&g, &out, Divided { walk: &walk, grad: SyncPtr::new(grad.ptr_mut::<T>()) }).is_some() {
+        return Ok(out);
+    }
+    fill_bits(&out, 0);
     path!("avg_pool/grad", parallel);
     let planes = Planes::new(&g, walk.inside);
     let (px, py) = (SyncPtr::new(out.ptr_mut::<T>()), SyncPtr::new(grad.ptr_mut::<T>()));
@@ -198,15 +202,80 @@ impl<'a> Walk<'a> {
     }
 }
 
+/// An element gets the window's gradient over its divisor.
+#[derive(Clone, Copy)]
+struct Divided<'a, T> {
+    walk: &'a Walk<'a>,
+    grad: SyncPtr<T>,
+}
+
+impl<T: Float> Share<T> for Divided<'_, T> {
+    type Windows = (*const T, T);
+
+    fn strides(&self) -> SmallVec<[[isize; 5]; 2]> {
+        SmallVec::from_slice(&[self.walk.sy])
+    }
+
+    /// Along a row, the divisor of the first is that of all: they lie without padding.
+    #[inline(always)]
+    fn windows(&self, [n, c, od, oh, ow]: [usize; 5]) -> Self::Windows {
+        let (at, share) = self.walk.row(n, c, od, oh);
+        let grad = self.grad.get().wrapping_offset(at + ow as isize * self.walk.sy[4]);
+        (grad, T::from_f64(share * self.walk.along_w[ow]))
+    }
+}
+
+impl<T: Float> Windows<T> for (*const T, T) {
+    type Window = T;
+
+    #[inline(always)]
+    unsafe fn load(self, j: usize) -> T {
+        // SAFETY: the caller's promise.
+        unsafe { *self.0.add(j) / self.1 }
+    }
+
+    #[inline(always)]
+    fn give(self, v: T, _: i64) -> (T, bool) {
+        (v, true)
+    }
+}
+
+/// `y_j += Σ_k x_{K j + k}` for `n` windows of `K` columns side by side.
+#[inline(always)]
+unsafe fn add_windows<T: Float, const K: usize>(y: *mut T, x: *const T, n: usize) {
+    for j in 0..n {
+        // SAFETY: the caller gives `n` windows.
+        unsafe {
+            let mut sum = *y.add(j);
+            for k in 0..K {
+                sum += *x.add(K * j + k);
+            }
+            *y.add(j) = sum;
+        }
+    }
+}
+
 /// `y_j += x_j` for `n` elements at these steps.
 #[inline(always)]
 pub(super) unsafe fn add_into<T: Float>(y: *mut T, sy: isize, x: *const T, sx: isize, n: usize) {
     // SAFETY: the caller gives `n` elements at each step. Constant steps let the compiler vectorise.
     unsafe {
         match (sy, sx) {
-            (1, 1) => (0..n).for_each(|j| *y.add(j) += *x.add(j)),
-            (1, 2) => (0..n).for_each(|j| *y.add(j) += *x.add(2 * j)),
-            _ => (0..n as isize).for_each(|j| *y.offset(j * sy) += *x.offset(j * sx)),
+            (1, 1) => {
+                for j in 0..n {
+                    *y.add(j) += *x.add(j);
+                }
+            }
+            (1, 2) => {
+                for j in 0..n {
+                    *y.add(j) += *x.add(2 * j);
+                }
+            }
+            _ => {
+                for j in 0..n as isize {
+                    *y.offset(j * sy) += *x.offset(j * sx);
+                }
+            }
         }
     }
 }
@@ -224,6 +293,7 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
     fn run<S: Simd<T>>(self, _: S) {
         let Walk { g, sx, sy, inside, along_w, .. } = self.walk;
         let [d, h, w] = g.axes;
+        let gapless = w.is_gapless() && sx[4] == 1 && (sy[4] == 1 || w.out == 1);
         for row in self.rows {
             let (oh, rest) = (row % h.out, row / h.out);
             let (od, rest) = (rest % d.out, rest / d.out);
@@ -234,7 +304,9 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                 if *inside {
                     for ow in 0..w.out {
                         let y = self.y.offset(at + ow as isize * sy[4]);
-                        (0..g.c as isize).for_each(|c| *y.offset(c * sy[1]) = T::ZERO);
+                        for c in 0..g.c as isize {
+                            *y.offset(c * sy[1]) = T::ZERO;
+                        }
                         let (from, to) = w.taps(ow);
                         self.walk.input_rows(
                             n,
@@ -256,7 +328,9 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                     }
                 } else {
                     let y = self.y.offset(at);
-                    (0..w.out as isize).for_each(|j| *y.offset(j * sy[4]) = T::ZERO);
+                    for j in 0..w.out as isize {
+                        *y.offset(j * sy[4]) = T::ZERO;
+                    }
                     self.walk.input_rows(
                         n,
                         c,
@@ -264,6 +338,15 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                         oh,
                         #[inline(always)]
                         |x| {
+                            if gapless {
+                                let x = self.x.offset(x);
+                                match w.kernel {
+                                    2 => add_windows::<T, 2>(y, x, w.out),
+                                    3 => add_windows::<T, 3>(y, x, w.out),
+                                    _ => add_windows::<T, 4>(y, x, w.out),
+                                }
+                                return;
+                            }
                             for kw in 0..w.kernel {
                                 let (from, to) = self.walk.lanes(kw);
                                 if from < to {
@@ -279,6 +362,13 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                             }
                         },
                     );
+                    if gapless {
+                        let divisor = T::from_f64(share * along_w[0]);
+                        for j in 0..w.out {
+                            *y.add(j) = *y.add(j) / divisor;
+                        }
+                        continue;
+                    }
                     for (ow, &along) in along_w.iter().enumerate() {
                         let y = y.offset(ow as isize * sy[4]);
                         *y = *y / T::from_f64(share * along);

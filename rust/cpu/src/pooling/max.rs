@@ -9,6 +9,8 @@ use crate::simd::{Float, Kernel, Simd, vectorize};
 const BLOCK: usize = 4 * 1024;
 /// Lanes that are compared tap by tap where the number of taps is not a constant.
 const TILE: usize = 64;
+/// Windows of two columns that are compared together.
+const PAIRS: usize = 16;
 
 /// The largest element of each window, and its flat index in the channel's plane (int64, as PyTorch counts). Of equal
 /// elements the first is taken; NaN is larger than any number.
@@ -164,16 +166,68 @@ impl<T: Float> Lanes<'_, T> {
         unsafe {
             match (self.taps.len(), self.step, self.out_step) {
                 (2, 1, 1) => self.constant::<2>(1),
+                (2, 2, 1) if self.in_pairs() => self.pairs::<1>(),
                 (2, 2, 1) => self.constant::<2>(2),
                 (3, 1, 1) => self.constant::<3>(1),
                 (3, 2, 1) => self.constant::<3>(2),
                 (4, 1, 1) => self.constant::<4>(1),
+                (4, 2, 1) if self.in_pairs() => self.pairs::<2>(),
+                (8, 2, 1) if self.in_pairs() => self.pairs::<4>(),
                 (4, 2, 1) => self.constant::<4>(2),
                 (9, 1, 1) => self.constant::<9>(1),
                 (9, 2, 1) => self.constant::<9>(2),
                 (_, 1, _) => self.tiled(1),
                 (_, 2, _) => self.tiled(2),
                 _ => self.tiled(self.step),
+            }
+        }
+    }
+
+    /// Whether taps two by two lie side by side, in a plane that 32 bits count.
+    fn in_pairs(&self) -> bool {
+        let side_by_side = self.taps.chunks(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].1 == pair[0].1 + 1);
+        side_by_side && self.taps.iter().all(|tap| i32::try_from(tap.1).is_ok())
+    }
+
+    /// `K` rows of two taps, windows two apart: whole rows are read and taken apart, and places are as wide as f32.
+    #[inline(always)]
+    unsafe fn pairs<const K: usize>(&self) {
+        let rows: [*const T; K] = std::array::from_fn(|k| self.x.wrapping_offset(self.taps[2 * k].0));
+        let flats: [i32; K] = std::array::from_fn(|k| self.taps[2 * k].1 as i32);
+        let mut start = 0;
+        while start < self.n {
+            // SAFETY: the caller's. Of a whole block the compiler knows the length.
+            unsafe {
+                match self.n - start {
+                    rest if rest < PAIRS => self.block_of_pairs(&rows, &flats, start, rest),
+                    _ => self.block_of_pairs(&rows, &flats, start, PAIRS),
+                }
+            }
+            start += PAIRS;
+        }
+    }
+
+    /// `n` windows from `start` on.
+    #[inline(always)]
+    unsafe fn block_of_pairs<const K: usize>(&self, rows: &[*const T; K], flats: &[i32; K], start: usize, n: usize) {
+        let (mut best, mut place) = ([T::ZERO; PAIRS], [flats[0]; PAIRS]);
+        for k in 0..K {
+            for e in 0..2 {
+                let flat = flats[k] + e as i32;
+                for j in 0..n {
+                    // SAFETY: the caller's.
+                    let v = unsafe { *rows[k].add(2 * (start + j) + e) };
+                    let take = (k + e == 0) | takes(v, best[j]);
+                    best[j] = if take { v } else { best[j] };
+                    place[j] = if take { flat } else { place[j] };
+                }
+            }
+        }
+        for j in 0..n {
+            // SAFETY: the caller's.
+            unsafe {
+                *self.y.add(start + j) = best[j];
+                *self.index.add(start + j) = place[j] as i64 + self.flat + (start + j) as i64 * self.flat_step;
             }
         }
     }

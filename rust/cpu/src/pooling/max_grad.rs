@@ -1,19 +1,15 @@
 //! The gradient of max pooling: what the windows chose is scattered to where it was, or, where the windows are known
 //! and apart, each input element asks its window whether it was chosen.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-
 use ferrograd_array::{Array, DType, Error, Result, Shape, checked_numel};
 use smallvec::SmallVec;
 
-use super::{Axis, Geometry, Planes, Window, flat_step};
+use super::apart::{Share, Windows, spread};
+use super::{Axis, Geometry, Planes, Window, flat_step, offset};
 use crate::index::Bad;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, vectorize};
-
-/// Input elements of a task where each asks its window.
-const BLOCK: usize = 1 << 14;
+use crate::simd::Float;
 
 /// A geometry of `sizes` inputs and the outputs of `grad`: what a scatter by plane index needs.
 fn by_index(op: &str, grad: &Array, indices: &Array, sizes: &[usize]) -> Result<Geometry> {
@@ -134,164 +130,50 @@ fn backward<T: Float>(
     Ok(out)
 }
 
-/// The gradient where no element lies in two windows and the channels lie side by side: None where that is not so, or
-/// where an index is none of its window's.
-fn chosen<T: Float>(g: &Geometry, grad: &Array, indices: &Array) -> Result<Option<Array>> {
-    let apart = g.axes.iter().all(|a| a.out == 1 || a.stride > (a.kernel - 1) * a.dilation);
-    let (sg, si) = (g.strides(grad.layout()), g.strides(indices.layout()));
-    if !apart || g.c == 1 || sg[1] != 1 || si[1] != 1 || grad.numel() == 0 {
-        return Ok(None);
-    }
-    let out = Array::empty_like(grad, &g.in_shape(), T::DTYPE)?;
-    let so = g.strides(out.layout());
-    let [d, h, w] = g.axes;
-    let dense = so[1] == 1 && (w.size == 1 || so[4] == g.c as isize);
-    if !dense {
-        return Ok(None);
-    }
-    path!("max_pool/grad_windows", parallel);
-    let foreign = AtomicBool::new(false);
-    let rows = Bands {
-        g,
-        grad: (SyncPtr::new(grad.ptr_mut::<T>()), sg),
-        indices: (SyncPtr::new(indices.ptr_mut::<i64>()), si),
-        out: (SyncPtr::new(out.ptr_mut::<T>()), so),
-        foreign: &foreign,
-        start: 0,
-        end: 0,
-    };
-    let count = g.n * d.out * h.out;
-    let block = (BLOCK * count / out.numel().max(1)).max(1);
-    parallel::for_range(count, block, out.numel() as f64 * 0.3 / count as f64, |start, end| {
-        vectorize(Bands { start, end, ..rows });
-    });
-    Ok((!foreign.into_inner()).then_some(out))
-}
-
-/// The input elements nearest to windows `start..end`, counted over `n d h`: the rows from where a window begins to
-/// where the next one does, the first and the last with what lies before and behind.
+/// An element gets the window's gradient where the index names it, else zero.
 #[derive(Clone, Copy)]
-struct Bands<'a, T> {
-    g: &'a Geometry,
+struct Chosen<T> {
     grad: (SyncPtr<T>, [isize; 5]),
     indices: (SyncPtr<i64>, [isize; 5]),
-    out: (SyncPtr<T>, [isize; 5]),
-    foreign: &'a AtomicBool,
-    start: usize,
-    end: usize,
 }
 
-/// The elements of window `o` along an axis and those up to the next window.
-#[inline(always)]
-fn band(a: &Axis, o: usize) -> std::ops::Range<usize> {
-    let start = |o: usize| (o * a.stride).saturating_sub(a.padding).min(a.size);
-    let from = if o == 0 { 0 } else { start(o) };
-    from..if o + 1 == a.out { a.size } else { start(o + 1) }
-}
+impl<T: Float> Share<T> for Chosen<T> {
+    type Windows = (*const T, *const i64);
 
-/// Whether element `i` is a tap of window `o`.
-#[inline(always)]
-fn is_tap(a: &Axis, o: usize, i: usize) -> bool {
-    let from_start = (i + a.padding) as isize - (o * a.stride) as isize;
-    from_start >= 0 && from_start % a.dilation as isize == 0 && from_start / (a.dilation as isize) < a.kernel as isize
-}
+    fn strides(&self) -> SmallVec<[[isize; 5]; 2]> {
+        [self.grad.1, self.indices.1].into()
+    }
 
-impl<T: Float> Kernel<T> for Bands<'_, T> {
-    type Output = ();
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
-        let [d, h, w] = self.g.axes;
-        let ((grad, sg), (indices, si), (out, so)) = (self.grad, self.indices, self.out);
-        let c = self.g.c;
-        // Which columns are taps of the window that they are nearest to.
-        let columns: SmallVec<[bool; 64]> =
-            (0..w.out).flat_map(|ow| band(&w, ow).map(move |x| is_tap(&w, ow, x))).collect();
-        let mut rows: SmallVec<[(usize, usize, bool); 16]> = SmallVec::new();
-        // The taps of a window, as flat indices of the plane and as pointers.
-        let mut taps: SmallVec<[(i64, *mut T); 32]> = SmallVec::new();
-        let mut all = true;
-        for band_index in self.start..self.end {
-            let (oh, rest) = (band_index % h.out, band_index / h.out);
-            let (od, n) = (rest % d.out, (rest / d.out) as isize);
-            let at = |s: &[isize; 5], z: usize, y: usize, x: usize| {
-                n * s[0] + z as isize * s[2] + y as isize * s[3] + x as isize * s[4]
-            };
-            rows.clear();
-            for z in band(&d, od) {
-                rows.extend(band(&h, oh).map(|y| (z, y, is_tap(&d, od, z) && is_tap(&h, oh, y))));
-            }
-            for ow in 0..w.out {
-                taps.clear();
-                for &(z, y, in_row) in &rows {
-                    for x in band(&w, ow) {
-                        let to = out.get().wrapping_offset(at(&so, z, y, x));
-                        if in_row && columns[x] {
-                            taps.push((((z * h.size + y) * w.size + x) as i64, to));
-                        } else {
-                            // SAFETY: the element's channels, which are this window's alone to write.
-                            unsafe { std::slice::from_raw_parts_mut(to, c).fill(T::ZERO) };
-                        }
-                    }
-                }
-                // SAFETY: the window's channels lie side by side in each array.
-                all &= unsafe {
-                    let grad = grad.get().wrapping_offset(at(&sg, od, oh, ow)).cast_const();
-                    let index = indices.get().wrapping_offset(at(&si, od, oh, ow)).cast_const();
-                    match taps.len() {
-                        2 => of_window::<T, 2>(&taps, grad, index, c),
-                        4 => of_window::<T, 4>(&taps, grad, index, c),
-                        8 => of_window::<T, 8>(&taps, grad, index, c),
-                        9 => of_window::<T, 9>(&taps, grad, index, c),
-                        _ => of_any_window(&taps, grad, index, c),
-                    }
-                };
-            }
-        }
-        if !all {
-            self.foreign.store(true, Ordering::Relaxed);
-        }
+    fn windows(&self, at: [usize; 5]) -> Self::Windows {
+        let Self { grad, indices } = self;
+        let grad = grad.0.get().wrapping_offset(offset(at, grad.1));
+        (grad, indices.0.get().wrapping_offset(offset(at, indices.1)))
     }
 }
 
-/// Writes the gradient of one window's taps, for all channels; whether each channel's index is one of them.
-#[inline(always)]
-unsafe fn of_window<T: Float, const K: usize>(
-    taps: &[(i64, *mut T)],
-    grad: *const T,
-    index: *const i64,
-    channels: usize,
-) -> bool {
-    let flats: [i64; K] = std::array::from_fn(|k| taps[k].0);
-    let to: [*mut T; K] = std::array::from_fn(|k| taps[k].1);
-    let mut all = true;
-    for c in 0..channels {
+impl<T: Float> Windows<T> for (*const T, *const i64) {
+    type Window = (T, i64);
+
+    #[inline(always)]
+    unsafe fn load(self, j: usize) -> (T, i64) {
         // SAFETY: the caller's promise.
-        unsafe {
-            let (v, chosen) = (*grad.add(c), *index.add(c));
-            let mut found = false;
-            for k in 0..K {
-                let here = chosen == flats[k];
-                *to[k].add(c) = if here { v } else { T::ZERO };
-                found |= here;
-            }
-            all &= found;
-        }
+        unsafe { (*self.0.add(j), *self.1.add(j)) }
     }
-    all
+
+    #[inline(always)]
+    fn give(self, (v, chosen): (T, i64), flat: i64) -> (T, bool) {
+        (if chosen == flat { v } else { T::ZERO }, chosen == flat)
+    }
 }
 
-#[inline(always)]
-unsafe fn of_any_window<T: Float>(taps: &[(i64, *mut T)], grad: *const T, index: *const i64, channels: usize) -> bool {
-    let mut found = 0;
-    for &(flat, to) in taps {
-        for c in 0..channels {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let here = *index.add(c) == flat;
-                *to.add(c) = if here { *grad.add(c) } else { T::ZERO };
-                found += here as usize;
-            }
-        }
-    }
-    found == channels
+/// The gradient where no element lies in two windows: None where the arrays lie otherwise than that needs, or where an
+/// index is none of its window's.
+fn chosen<T: Float>(g: &Geometry, grad: &Array, indices: &Array) -> Result<Option<Array>> {
+    let out = Array::empty_like(grad, &g.in_shape(), T::DTYPE)?;
+    let share = Chosen {
+        grad: (SyncPtr::new(grad.ptr_mut::<T>()), g.strides(grad.layout())),
+        indices: (SyncPtr::new(indices.ptr_mut::<i64>()), g.strides(indices.layout())),
+    };
+    Ok((spread(g, &out, share) == Some(true)).then_some(out))
 }

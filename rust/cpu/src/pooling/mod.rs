@@ -4,6 +4,7 @@
 //! whichever of `w` and the channels lies densest in memory, so that any memory order is taken as it is.
 
 mod adaptive;
+mod apart;
 mod avg;
 mod max;
 mod max_grad;
@@ -51,6 +52,13 @@ impl Axis {
     /// Where tap `k` of window `o` lies; it is inside.
     fn at(&self, o: usize, k: usize) -> usize {
         o * self.stride + k * self.dilation - self.padding
+    }
+
+    /// Whether two to four taps make a window, and the windows lie side by side from the first element on, all inside:
+    /// what has a loop of its own where the axis lies densest in memory.
+    fn is_gapless(&self) -> bool {
+        let side_by_side = self.stride == self.kernel && self.padding == 0 && self.dilation == 1;
+        side_by_side && self.out * self.kernel <= self.size && (2..=4).contains(&self.kernel)
     }
 
     /// The windows that lie wholly inside, `from..to`.
@@ -220,6 +228,12 @@ fn output_size(op: &str, k: usize, axis: &Axis, reach: usize, ceil_mode: bool) -
         ));
     }
     Ok(out)
+}
+
+/// Where element `n c d h w` lies.
+#[inline(always)]
+fn offset(at: [usize; 5], strides: [isize; 5]) -> isize {
+    at.iter().zip(strides).map(|(&i, stride)| i as isize * stride).sum()
 }
 
 /// Strides of a dense array of a plane along `d h w`, whose `w` step is the smallest of the plane: the steps for which

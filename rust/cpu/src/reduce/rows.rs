@@ -78,50 +78,54 @@ pub unsafe fn dense<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usiz
 /// from `part` on.
 #[inline(always)]
 pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize, usize) -> S::V) -> T {
-    let mut cascade = Cascade::new();
+    let [sum] = segment_sums(
+        s,
+        n,
+        #[inline(always)]
+        |i, part| [f(i, part)],
+    );
+    sum
+}
+
+/// Several sums in one walk, each as [`segment_sum`].
+#[inline(always)]
+pub fn segment_sums<T: Float, S: Simd<T>, const K: usize>(
+    s: S,
+    n: usize,
+    mut f: impl FnMut(usize, usize) -> [S::V; K],
+) -> [T; K] {
+    let mut cascades: [Cascade<T>; K] = std::array::from_fn(|_| Cascade::new());
     let mut i = 0;
     while i < n {
         let end = (i + SEGMENT).min(n);
-        let mut acc = [s.zero(); 4];
+        let mut acc = [[s.zero(); 4]; K];
         while i + 4 * S::LANES <= end {
             for v in 0..4 {
-                acc[v] = s.add(acc[v], f(i + v * S::LANES, S::LANES));
+                let terms = f(i + v * S::LANES, S::LANES);
+                for k in 0..K {
+                    acc[k][v] = s.add(acc[k][v], terms[k]);
+                }
             }
             i += 4 * S::LANES;
         }
         while i < end {
             let part = S::LANES.min(end - i);
-            acc[0] = s.add(acc[0], f(i, part));
+            let terms = f(i, part);
+            for k in 0..K {
+                acc[k][0] = s.add(acc[k][0], terms[k]);
+            }
             i += part;
         }
-        cascade.push(s.sum(s.add(s.add(acc[0], acc[1]), s.add(acc[2], acc[3]))), |a, b| a + b);
+        for k in 0..K {
+            let [a, b, c, d] = acc[k];
+            cascades[k].push(s.sum(s.add(s.add(a, b), s.add(c, d))), |a, b| a + b);
+        }
     }
-    cascade.finish(T::ZERO, |a, b| a + b)
-}
-
-/// Vectors of a second sum that are added straight on.
-const SECOND: usize = 64;
-
-/// Two sums in one walk, each as [`segment_sum`]; the second is emptied into a number after [`SECOND`] vectors.
-#[inline(always)]
-pub fn segment_sums<T: Float, S: Simd<T>>(s: S, n: usize, f: impl Fn(usize, usize) -> [S::V; 2]) -> (T, T) {
-    let (mut acc, mut total, mut vectors) = (s.zero(), T::ZERO, 0);
-    let first = segment_sum(
-        s,
-        n,
-        #[inline(always)]
-        |i, part| {
-            let [a, b] = f(i, part);
-            acc = s.add(acc, b);
-            vectors += 1;
-            if vectors == SECOND {
-                total += s.sum(acc);
-                (acc, vectors) = (s.zero(), 0);
-            }
-            a
-        },
-    );
-    (first, total + s.sum(acc))
+    let mut sums = [T::ZERO; K];
+    for (sum, cascade) in sums.iter_mut().zip(cascades) {
+        *sum = cascade.finish(T::ZERO, |a, b| a + b);
+    }
+    sums
 }
 
 /// Elements `start..end` of one result, wherever they lie.

@@ -1,7 +1,7 @@
 use ferrograd_array::{Array, Result};
 
 use super::operands::{Columns, GateGradients, Inputs, Operands, bias_sum, given, given_or_zero, own, picked};
-use super::recurrent::{Cell, Spot, States, Weights, load, step, store};
+use super::recurrent::{Cell, Spot, States, Weights, step};
 use super::steps::Part;
 use crate::denormals;
 use crate::gemm::Strided;
@@ -90,17 +90,17 @@ impl<T: Float> Cell<T> for Forward<T> {
         let before = state_before(self.y, self.h0, hidden, &spot);
         // SAFETY: the caller's promise.
         unsafe {
-            let a = |k: usize| load(s, kept(k), units);
+            let a = |k: usize| s.load_some(kept(k), units);
             let b = |k: usize| s.load(sums.add(k * step));
             let (r, z) = (T::sigmoid(s, s.add(a(0), b(0))), T::sigmoid(s, s.add(a(1), b(1))));
-            let bn = s.add(b(2), load(s, self.bias.get().add(spot.unit), units));
+            let bn = s.add(b(2), s.load_some(self.bias.get().add(spot.unit), units));
             let n = T::tanh(s, s.fma(r, bn, a(2)));
-            let h = s.fma(z, s.sub(load(s, before, units), n), n);
-            store(s, kept(0), units, r);
-            store(s, kept(1), units, z);
-            store(s, kept(2), units, n);
-            store(s, kept(3), units, bn);
-            store(s, self.y.get().add(spot.row * hidden + spot.unit), units, h);
+            let h = s.fma(z, s.sub(s.load_some(before, units), n), n);
+            s.store_some(kept(0), units, r);
+            s.store_some(kept(1), units, z);
+            s.store_some(kept(2), units, n);
+            s.store_some(kept(3), units, bn);
+            s.store_some(self.y.get().add(spot.row * hidden + spot.unit), units, h);
         }
     }
 }
@@ -187,18 +187,18 @@ impl<T: Float> Cell<T> for Backward<T> {
         let one = s.splat(T::ONE);
         // SAFETY: the caller's promise.
         unsafe {
-            let gate = |k: usize| load(s, self.gates.get().add(kept(k)), units);
+            let gate = |k: usize| s.load_some(self.gates.get().add(kept(k)), units);
             let (r, z, n, bn) = (gate(0), gate(1), gate(2), gate(3));
-            let gh = s.add(load(s, self.gy.get().add(at), units), load(s, carry, units));
+            let gh = s.add(s.load_some(self.gy.get().add(at), units), s.load_some(carry, units));
             let gh = s.add(gh, s.load(sums));
             let sigmoid = |g: S::V, y: S::V| s.mul(g, s.mul(y, s.sub(one, y)));
-            let e = |k: usize, v: S::V| store(s, self.e.get().add(kept(k)), units, v);
+            let e = |k: usize, v: S::V| s.store_some(self.e.get().add(kept(k)), units, v);
             let en = s.mul(s.mul(gh, s.sub(one, z)), s.fma(s.neg(n), n, one));
             e(0, en);
             e(1, sigmoid(s.mul(en, bn), r));
-            e(2, sigmoid(s.mul(gh, s.sub(load(s, before, units), n)), z));
+            e(2, sigmoid(s.mul(gh, s.sub(s.load_some(before, units), n)), z));
             e(3, s.mul(en, r));
-            store(s, carry, units, s.mul(gh, z));
+            s.store_some(carry, units, s.mul(gh, z));
         }
     }
 }

@@ -1,7 +1,7 @@
 use ferrograd_array::{Array, Result};
 
 use super::operands::{Columns, GateGradients, Inputs, Operands, bias_sum, given, given_or_zero, own, zeros};
-use super::recurrent::{Cell, Spot, States, Weights, load, step, store};
+use super::recurrent::{Cell, Spot, States, Weights, step};
 use super::steps::Part;
 use crate::denormals;
 use crate::gemm::{Epilogue, Matrix, MatrixMut, Strided, gemm};
@@ -138,16 +138,16 @@ impl<T: Float> Cell<T> for Forward<T> {
         let before = cells_before(self.cells, self.c0, hidden, &spot);
         // SAFETY: the caller's promise.
         unsafe {
-            let a = |k: usize| s.add(load(s, gate(k), n), s.load(sums.add(k * step)));
+            let a = |k: usize| s.add(s.load_some(gate(k), n), s.load(sums.add(k * step)));
             let (i, f) = (T::sigmoid(s, a(0)), T::sigmoid(s, a(1)));
             let (g, o) = (T::tanh(s, a(2)), T::sigmoid(s, a(3)));
-            let c = s.fma(f, load(s, before, n), s.mul(i, g));
-            store(s, gate(0), n, i);
-            store(s, gate(1), n, f);
-            store(s, gate(2), n, g);
-            store(s, gate(3), n, o);
-            store(s, self.cells.get().add(at), n, c);
-            store(s, self.states.get().add(at), n, s.mul(o, T::tanh(s, c)));
+            let c = s.fma(f, s.load_some(before, n), s.mul(i, g));
+            s.store_some(gate(0), n, i);
+            s.store_some(gate(1), n, f);
+            s.store_some(gate(2), n, g);
+            s.store_some(gate(3), n, o);
+            s.store_some(self.cells.get().add(at), n, c);
+            s.store_some(self.states.get().add(at), n, s.mul(o, T::tanh(s, c)));
         }
     }
 }
@@ -209,7 +209,9 @@ fn backward<T: Float>(
                             }
                             None => {
                                 let last = last.ptr::<T>().wrapping_add(part.sequence * out);
-                                (0..part.count * out).for_each(|i| *gy.add(i) += *last.add(i));
+                                for i in 0..part.count * out {
+                                    *gy.add(i) += *last.add(i);
+                                }
                             }
                         }
                         product(part.count, hidden, out, gy, w_hr, gh, false)?;
@@ -269,23 +271,23 @@ impl<T: Float> Cell<T> for Backward<T> {
         let one = s.splat(T::ONE);
         // SAFETY: the caller's promise.
         unsafe {
-            let gate = |k: usize| load(s, self.gates.get().add(wide(k)), n);
+            let gate = |k: usize| s.load_some(self.gates.get().add(wide(k)), n);
             let (i, f, g, o) = (gate(0), gate(1), gate(2), gate(3));
-            let mut gh = s.add(load(s, self.gh.get().add(at), n), s.load(sums));
+            let mut gh = s.add(s.load_some(self.gh.get().add(at), n), s.load(sums));
             if let Some(last) = self.last.filter(|_| spot.left == 0) {
-                gh = s.add(gh, load(s, last.get().add(carried), n));
+                gh = s.add(gh, s.load_some(last.get().add(carried), n));
             }
-            let tanh = T::tanh(s, load(s, self.cells.get().add(at), n));
+            let tanh = T::tanh(s, s.load_some(self.cells.get().add(at), n));
             // ∂Q/∂c_t = what comes from c_{t+1}, and from h_t = o·tanh(c_t).
             let slope = s.fma(s.neg(tanh), tanh, one);
-            let gc = s.fma(s.mul(gh, o), slope, load(s, self.c_carry.get().add(carried), n));
+            let gc = s.fma(s.mul(gh, o), slope, s.load_some(self.c_carry.get().add(carried), n));
             let sigmoid = |g: S::V, y: S::V| s.mul(g, s.mul(y, s.sub(one, y)));
-            let e = |k: usize, v: S::V| store(s, self.e.get().add(wide(k)), n, v);
+            let e = |k: usize, v: S::V| s.store_some(self.e.get().add(wide(k)), n, v);
             e(0, sigmoid(s.mul(gc, g), i));
-            e(1, sigmoid(s.mul(gc, load(s, before, n)), f));
+            e(1, sigmoid(s.mul(gc, s.load_some(before, n)), f));
             e(2, s.mul(s.mul(gc, i), s.fma(s.neg(g), g, one)));
             e(3, sigmoid(s.mul(gh, tanh), o));
-            store(s, self.c_carry.get().add(carried), n, s.mul(gc, f));
+            s.store_some(self.c_carry.get().add(carried), n, s.mul(gc, f));
         }
     }
 }

@@ -1,7 +1,7 @@
 use ferrograd_array::{Array, Result};
 
 use super::operands::{Columns, GateGradients, Inputs, Operands, bias_sum, given, given_or_zero, zeros};
-use super::recurrent::{Cell, Spot, States, Weights, load, step, store};
+use super::recurrent::{Cell, Spot, States, Weights, step};
 use super::steps::{Part, Place};
 use crate::activation::Activation;
 use crate::denormals;
@@ -72,12 +72,12 @@ impl<T: Float> Cell<T> for Forward<T> {
         let y = self.y.get().wrapping_add(row * self.hidden + unit);
         // SAFETY: the caller's promise.
         unsafe {
-            let a = s.add(load(s, y, n), s.load(sums));
+            let a = s.add(s.load_some(y, n), s.load(sums));
             let h = match self.nonlinearity {
                 Nonlinearity::Tanh => T::tanh(s, a),
                 Nonlinearity::Relu => Activation::Relu.apply(s, a),
             };
-            store(s, y, n, h);
+            s.store_some(y, n, h);
         }
     }
 }
@@ -166,17 +166,17 @@ impl<T: Float> Cell<T> for Backward<T> {
         let at = row * self.hidden + unit;
         // SAFETY: the caller's promise.
         unsafe {
-            let mut g = s.add(load(s, self.gy.get().add(at), n), s.load(sums));
+            let mut g = s.add(s.load_some(self.gy.get().add(at), n), s.load(sums));
             if left < self.order {
-                g = s.add(g, load(s, self.last.get().add((sequence * self.order + left) * self.hidden + unit), n));
+                g = s.add(g, s.load_some(self.last.get().add((sequence * self.order + left) * self.hidden + unit), n));
             }
-            let h = load(s, self.y.get().add(at), n);
+            let h = s.load_some(self.y.get().add(at), n);
             let e = match self.nonlinearity {
                 // g·(1 − h²)
                 Nonlinearity::Tanh => s.fma(s.neg(s.mul(h, h)), g, g),
                 Nonlinearity::Relu => s.select(s.le(h, s.zero()), s.zero(), g),
             };
-            store(s, self.e.get().add(at), n, e);
+            s.store_some(self.e.get().add(at), n, e);
         }
     }
 }

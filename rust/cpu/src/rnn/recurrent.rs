@@ -44,19 +44,6 @@ pub(super) trait Cell<T: Float>: Copy + Send + Sync {
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, step: usize);
 }
 
-/// Reads or writes the `n` units of a spot; whole vectors are the usual case.
-#[inline(always)]
-pub(super) unsafe fn load<T: Float, S: Simd<T>>(s: S, p: *const T, n: usize) -> S::V {
-    // SAFETY: the caller's promise: `n` elements at `p`.
-    unsafe { if n == S::LANES { s.load(p) } else { s.load_partial(p, n) } }
-}
-
-#[inline(always)]
-pub(super) unsafe fn store<T: Float, S: Simd<T>>(s: S, p: *mut T, n: usize, v: S::V) {
-    // SAFETY: the caller's promise: `n` elements at `p`.
-    unsafe { if n == S::LANES { s.store(p, v) } else { s.store_partial(p, n, v) } }
-}
-
 /// Recurrent weights as panels: element (i, p) of panel k of a gate, unit `k·mr + i` and depth p, is at `p·mr + i`. The
 /// depth consists of pieces, one for each step that the recurrence looks at.
 pub(super) struct Weights<T> {

@@ -66,6 +66,23 @@ pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
     /// `n` elements are writable at `p`.
     unsafe fn store_partial(self, p: *mut T, n: usize, v: Self::V);
 
+    /// As [`load_partial`](Self::load_partial), a whole vector by the plain instruction.
+    /// # Safety
+    /// `n` elements are readable at `p`.
+    #[inline(always)]
+    unsafe fn load_some(self, p: *const T, n: usize) -> Self::V {
+        // SAFETY: the caller's promise.
+        unsafe { if n == Self::LANES { self.load(p) } else { self.load_partial(p, n) } }
+    }
+    /// As [`store_partial`](Self::store_partial), a whole vector by the plain instruction.
+    /// # Safety
+    /// `n` elements are writable at `p`.
+    #[inline(always)]
+    unsafe fn store_some(self, p: *mut T, n: usize, v: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe { if n == Self::LANES { self.store(p, v) } else { self.store_partial(p, n, v) } }
+    }
+
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
@@ -144,6 +161,12 @@ pub trait Kernel<T: Float> {
     type Output;
     /// Implementations are `#[inline(always)]`.
     fn run<S: Simd<T>>(self, s: S) -> Self::Output;
+}
+
+/// Whether a result of so many bytes goes past the caches: its lines would be read before they are written, and gone
+/// before they are read again.
+pub fn streams(bytes: usize) -> bool {
+    bytes >= 8 << 20
 }
 
 /// Ends a series of [`Simd::stream`]s: what this thread does next comes after them for every other thread.

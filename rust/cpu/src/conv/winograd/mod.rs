@@ -436,7 +436,7 @@ impl Task<'_> {
                             if i < high && j < long {
                                 let at = to.add((i * sizes[2] + j) * all);
                                 let sum = s.max(floor, s.add(sum, bias));
-                                if left == S::LANES { s.store(at, sum) } else { s.store_partial(at, left, sum) }
+                                s.store_some(at, left, sum);
                             }
                         },
                     );
