@@ -16,8 +16,14 @@ pub struct Buffer {
 }
 
 enum Owner {
-    Pool,
-    Foreign { _keep: Box<dyn Any + Send + Sync>, writable: bool },
+    /// Which gave a block of this size.
+    Pool {
+        size: usize,
+    },
+    Foreign {
+        _keep: Box<dyn Any + Send + Sync>,
+        writable: bool,
+    },
 }
 
 // SAFETY: a buffer is a pointer and a length; concurrent access to the bytes is governed by the kernels, which
@@ -29,7 +35,8 @@ unsafe impl Sync for Buffer {}
 impl Buffer {
     /// `len` bytes from the pool, 64-byte aligned, their contents arbitrary.
     pub fn alloc(len: usize) -> Result<Self> {
-        Ok(Self::new(memory::allocate(len)?, len, Owner::Pool))
+        let (block, size) = memory::allocate(len)?;
+        Ok(Self::new(block, len, Owner::Pool { size }))
     }
 
     /// Memory that `keep` owns.
@@ -86,9 +93,9 @@ impl Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        if matches!(self.owner, Owner::Pool) {
-            // SAFETY: `alloc` got this pointer from the pool for this length, and nobody else gives it back.
-            unsafe { memory::release(self.ptr, self.len) }
+        if let Owner::Pool { size } = self.owner {
+            // SAFETY: `alloc` got this block of this size from the pool, and nobody else gives it back.
+            unsafe { memory::release(self.ptr, size) }
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Classes divide each power of two into eight, so that a block wastes at most 12.5% (plus the rounding to 64
 //! bytes). Contents are never zeroed. Blocks of 2 MiB and more are aligned to 2 MiB and advised to be huge pages.
-//! In a steady loop every request finds a block of its class, and no system call and no page fault is made.
+//! Before a large block is asked of the system, one of up to twice the size is taken that lies unused.
+//! In a steady loop every request finds a block, and no system call and no page fault is made.
 
 use std::alloc::{Layout, alloc, dealloc};
 use std::cell::RefCell;
@@ -15,6 +16,9 @@ use crate::{Error, Result, os};
 pub const ALIGN: usize = 64;
 const HUGE: usize = 2 << 20;
 const CLASSES: usize = 8 * 58;
+/// From this size on a larger block may do, of one of so many classes above.
+const LARGE: usize = 1 << 20;
+const ABOVE: usize = 8;
 
 /// Bytes in use, cached and at their highest, and how the requests were met.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -98,19 +102,22 @@ fn limit() -> usize {
     }
 }
 
-pub(crate) fn allocate(len: usize) -> Result<NonNull<u8>> {
+/// A block for `len` bytes, and its own size.
+pub(crate) fn allocate(len: usize) -> Result<(NonNull<u8>, usize)> {
     if len > limit() {
         return Err(too_large(len));
     }
     let (class, size) = class_of(len);
     {
         let mut pool = lock();
-        if let Some(block) = pool.free[class].pop() {
+        let last = if size < LARGE { class } else { (class + ABOVE).min(CLASSES - 1) };
+        if let Some((block, class)) = (class..=last).find_map(|c| Some((pool.free[c].pop()?, c))) {
+            let size = size_of_class(class);
             pool.stats.cached -= size;
             pool.stats.hits += 1;
             pool.stats.in_use += size;
             pool.stats.peak = pool.stats.peak.max(pool.stats.in_use);
-            return Ok(block);
+            return Ok((block, size));
         }
     }
     let block = system_alloc(size).or_else(|| {
@@ -122,7 +129,7 @@ pub(crate) fn allocate(len: usize) -> Result<NonNull<u8>> {
     pool.stats.misses += 1;
     pool.stats.in_use += size;
     pool.stats.peak = pool.stats.peak.max(pool.stats.in_use);
-    Ok(block)
+    Ok((block, size))
 }
 
 fn system_alloc(size: usize) -> Option<NonNull<u8>> {
@@ -139,9 +146,9 @@ fn system_alloc(size: usize) -> Option<NonNull<u8>> {
 /// Gives a block back to the pool.
 ///
 /// # Safety
-/// `block` came from [`allocate`] with the same `len` and is not used again.
-pub(crate) unsafe fn release(block: NonNull<u8>, len: usize) {
-    let (class, size) = class_of(len);
+/// `block` came from [`allocate`] with this `size` and is not used again.
+pub(crate) unsafe fn release(block: NonNull<u8>, size: usize) {
+    let (class, _) = class_of(size);
     let mut pool = lock();
     pool.stats.in_use -= size;
     pool.stats.cached += size;
@@ -177,6 +184,9 @@ pub fn reset_peak() {
 mod tests {
     use super::*;
 
+    /// What looks at cached blocks, while another test could empty the cache.
+    static CACHE: Mutex<()> = Mutex::new(());
+
     #[test]
     fn classes_waste_at_most_an_eighth() {
         let mut len = 1usize;
@@ -192,22 +202,45 @@ mod tests {
 
     #[test]
     fn a_block_comes_back() {
-        let first = allocate(12345).unwrap();
+        let _alone = CACHE.lock().unwrap();
+        let (first, size) = allocate(12345).unwrap();
         assert_eq!(first.as_ptr() as usize % ALIGN, 0);
-        // SAFETY: allocated above with this length.
-        unsafe { release(first, 12345) };
+        // SAFETY: allocated above with this size.
+        unsafe { release(first, size) };
         let hits = stats().hits;
-        let second = allocate(12300).unwrap();
+        let (second, size) = allocate(12300).unwrap();
         assert!(stats().hits > hits);
-        // SAFETY: allocated above with this length.
-        unsafe { release(second, 12300) };
+        // SAFETY: as above.
+        unsafe { release(second, size) };
+    }
+
+    #[test]
+    fn a_larger_block_does_where_none_fits() {
+        let _alone = CACHE.lock().unwrap();
+        // Sizes of no other test.
+        let (block, size) = allocate(1000 << 20).unwrap();
+        // SAFETY: allocated above with this size.
+        unsafe { release(block, size) };
+        let (taken, whole) = allocate(600 << 20).unwrap();
+        assert_eq!((taken, whole), (block, size));
+        let (other, own) = allocate(600 << 20).unwrap();
+        assert!(other != block && own < size);
+        for (block, size) in [(taken, whole), (other, own)] {
+            // SAFETY: as above.
+            unsafe { release(block, size) };
+        }
+        let (fitting, own) = allocate(600 << 20).unwrap();
+        assert_eq!((fitting, own), (other, class_of(600 << 20).1));
+        // SAFETY: as above.
+        unsafe { release(fitting, own) };
     }
 
     #[test]
     fn the_cache_is_given_back() {
-        let block = allocate(1 << 20).unwrap();
-        // SAFETY: allocated above with this length.
-        unsafe { release(block, 1 << 20) };
+        let _alone = CACHE.lock().unwrap();
+        let (block, size) = allocate(1 << 20).unwrap();
+        // SAFETY: allocated above with this size.
+        unsafe { release(block, size) };
         empty_cache();
         // Other tests use other classes meanwhile.
         assert!(lock().free[class_of(1 << 20).0].is_empty());

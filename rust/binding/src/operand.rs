@@ -6,7 +6,7 @@ use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyTuple};
 
-use crate::tensor::TensorBase;
+use crate::tensor::as_tensor;
 use crate::{error, numpy as np};
 
 /// A value whose dtype is settled by what it meets.
@@ -78,7 +78,7 @@ pub struct Operand {
 
 impl Operand {
     pub fn extract(op: &str, argument: &str, object: &Bound<'_, PyAny>) -> PyResult<Self> {
-        if let Ok(tensor) = object.cast::<TensorBase>() {
+        if let Some(tensor) = as_tensor(object) {
             let t = tensor.borrow();
             t.check_fresh()?;
             return Ok(Self { value: Value::Array(t.array.clone()), requires_grad: t.requires_grad });

@@ -109,6 +109,16 @@ pub fn register_tensor_type(cls: Bound<'_, PyType>) -> PyResult<()> {
     Ok(())
 }
 
+/// The Tensor that an object is, if it is one. Most are of the registered class itself, which is told without a call.
+#[inline]
+pub fn as_tensor<'a, 'py>(object: &'a Bound<'py, PyAny>) -> Option<&'a Bound<'py, TensorBase>> {
+    if object.get_type_ptr() == TENSOR_TYPE.load(Ordering::Relaxed) {
+        // SAFETY: `register_tensor_type` saw that the class derives from TensorBase.
+        return Some(unsafe { object.cast_unchecked() });
+    }
+    object.cast().ok()
+}
+
 /// A new instance of `class` (a subclass of `TensorBase`) holding `contents`.
 fn instantiate<'py>(
     py: Python<'py>,
@@ -360,7 +370,7 @@ impl TensorBase {
 
 /// Where the gradient of an operand goes: the node that made it, the tensor itself if it is a leaf, or nowhere.
 fn edge(argument: &Bound<'_, PyAny>) -> PyResult<Option<Py<PyAny>>> {
-    let Ok(tensor) = argument.cast::<TensorBase>() else { return Ok(None) };
+    let Some(tensor) = as_tensor(argument) else { return Ok(None) };
     let t = tensor.borrow();
     if !t.requires_grad {
         return Ok(None);
@@ -496,12 +506,12 @@ pub fn capture<'py>(
             save(&args.get_item(k)?, edges[k].as_ref().map(|e| e.clone_ref(py)), None)?
         });
     }
-    let (shape, dtype) = match result.cast::<TensorBase>() {
-        Ok(tensor) => {
+    let (shape, dtype) = match as_tensor(result) {
+        Some(tensor) => {
             let array = &tensor.borrow().array;
             (Some(PyTuple::new(py, array.shape())?), Some(dtype_name(py, array.dtype()).clone()))
         }
-        Err(_) => (None, None),
+        None => (None, None),
     };
     Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?, shape, dtype))
 }
@@ -517,7 +527,7 @@ fn shape_of(value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
 fn save(value: &Bound<'_, PyAny>, edge: Option<Py<PyAny>>, result: Option<usize>) -> PyResult<Py<PyAny>> {
     let py = value.py();
     // A number, an ndarray or None is kept as it is.
-    let Ok(tensor) = value.cast::<TensorBase>() else { return Ok(value.clone().unbind()) };
+    let Some(tensor) = as_tensor(value) else { return Ok(value.clone().unbind()) };
     let t = tensor.borrow();
     if t.inference && result.is_none() {
         return Err(PyRuntimeError::new_err(

@@ -6,7 +6,7 @@ use super::{needs_grad, result, with_out};
 use crate::error;
 use crate::modes;
 use crate::operand::{Operand, Value, result_dtype};
-use crate::tensor::TensorBase;
+use crate::tensor::{TensorBase, as_tensor};
 
 type Any<'a, 'py> = &'a Bound<'py, PyAny>;
 type Out<'a, 'py> = Option<&'a Bound<'py, TensorBase>>;
@@ -71,7 +71,7 @@ fn binary<'py>(
     let py = x.py();
     // The commonest case without a copy of what describes the operands: two small tensors of one dtype.
     if out.is_none()
-        && let (Ok(a), Ok(b)) = (x.cast::<TensorBase>(), y.cast::<TensorBase>())
+        && let (Some(a), Some(b)) = (as_tensor(x), as_tensor(y))
     {
         let (a, b) = (a.borrow(), b.borrow());
         a.check_fresh()?;
@@ -147,7 +147,7 @@ fn unary<'py>(
 ) -> PyResult<Bound<'py, PyAny>> {
     let py = x.py();
     if out.is_none()
-        && let Ok(a) = x.cast::<TensorBase>()
+        && let Some(a) = as_tensor(x)
     {
         let a = a.borrow();
         a.check_fresh()?;

@@ -9,7 +9,7 @@ use super::{needs_grad, result};
 use crate::error::{self, to_py};
 use crate::modes;
 use crate::operand::{Operand, Value};
-use crate::tensor::TensorBase;
+use crate::tensor::{TensorBase, as_tensor};
 
 /// The activation of this name; no name is none.
 pub fn parse_activation(py: Python<'_>, op: &str, name: Option<&str>) -> PyResult<Activation> {
@@ -38,7 +38,7 @@ pub fn check_same_dtype(py: Python<'_>, op: &str, dtype: DType, argument: &str, 
 
 /// A tensor without a copy of what describes it, for a product so small that the GIL is kept; None for anything else.
 fn small<'py>(object: &Bound<'py, PyAny>) -> PyResult<Option<PyRef<'py, TensorBase>>> {
-    let Ok(tensor) = object.cast::<TensorBase>() else { return Ok(None) };
+    let Some(tensor) = as_tensor(object) else { return Ok(None) };
     let tensor = tensor.borrow();
     tensor.check_fresh()?;
     Ok((!error::releases_gil(tensor.array.numel())).then_some(tensor))
