@@ -3,6 +3,7 @@
 pub mod activation;
 pub mod attention;
 mod bits;
+mod cache;
 mod cast;
 pub mod conv;
 mod copy;

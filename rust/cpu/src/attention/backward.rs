@@ -2,7 +2,7 @@ use ferrograd_array::{Array, Error, Layout, Result, Shape};
 
 use super::block::{Dots, Hide, Lanes, Pack, Scores, Turn, run};
 use super::operands::{Mask, Operands, at};
-use super::{Inputs, Panel, each, ns_of};
+use super::{Inputs, Panel, ROWS, each, ns_of};
 use crate::copy_into;
 use crate::gemm::{InPlace, Matrix};
 use crate::parallel::SyncPtr;
@@ -44,12 +44,11 @@ pub(super) fn backward<T: Float>(
         }
     }
     let tiles = InPlace::new::<T>();
-    let (step, panels) = (tiles.rows(), queries.div_ceil(tiles.rows()));
+    let panels = queries.div_ceil(ROWS);
     if log_sums.shape() != [heads, queries] || !log_sums.is_contiguous() {
         return Err(Error::shape(op, "log_sums", Shape(&[heads, queries]), Shape(log_sums.shape())));
     }
-    // Weights that were kept under another instruction set lie otherwise.
-    let kept = kept.filter(|a| a.shape() == [heads, panels, keys, step] && a.is_contiguous());
+    let kept = kept.filter(|a| a.shape() == [heads, panels, keys, ROWS] && a.is_contiguous());
 
     let products = needs[0] as usize + needs[1] as usize + 1 + kept.is_none() as usize;
     let share = if operands.causal { 0.5 } else { 1.0 };
@@ -138,16 +137,16 @@ struct Room<T> {
 impl<T: Float> Job<'_, T> {
     /// Elements of scratch memory.
     fn scratch(&self) -> usize {
-        let (step, Operands { features, values, .. }) = (self.tiles.rows(), self.operands);
-        step * (3 * features + 2 * values + 2 * KEYS + 2)
+        let Operands { features, values, .. } = self.operands;
+        ROWS * (3 * features + 2 * values + 2 * KEYS + 2)
     }
 
     fn room(&self, scratch: *mut T) -> Room<T> {
-        let (step, &Operands { features, values, .. }) = (self.tiles.rows(), self.operands);
+        let &Operands { features, values, .. } = self.operands;
         let mut rest = SyncPtr::new(scratch);
         let mut take = |rows: usize| {
             let here = rest.get();
-            rest = SyncPtr::new(here.wrapping_add(rows * step));
+            rest = SyncPtr::new(here.wrapping_add(rows * ROWS));
             here
         };
         Room {
@@ -169,7 +168,7 @@ impl<T: Float> Job<'_, T> {
     /// `scratch` has room, and nobody else works on this range; `dq` is writable.
     unsafe fn range(&self, head: usize, from: usize, to: usize, dq: Option<Matrix<T>>, scratch: *mut T) {
         let (o, room) = (self.operands, self.room(scratch));
-        let panels = o.queries.div_ceil(self.tiles.rows());
+        let panels = o.queries.div_ceil(ROWS);
         let of = |a: Option<&Array>| a.map(|a| o.of(a, head));
         let (dk, dv) = (of(self.dk), of(self.dv));
         // SAFETY: the caller's promise.
@@ -184,7 +183,7 @@ impl<T: Float> Job<'_, T> {
             loop {
                 let end = to.min(start + CHUNK);
                 for index in 0..panels {
-                    let panel = Panel::new(index, &self.tiles, run(Lanes::<T>::new()), o.queries);
+                    let panel = Panel::new(index, run(Lanes::<T>::new()), o.queries);
                     let end = end.min(panel.seen(o));
                     self.panel(head, index, panel, (start, end.max(start)), start > from, [dq, dk, dv], &room);
                 }
@@ -207,7 +206,7 @@ impl<T: Float> Job<'_, T> {
         [dq, dk, dv]: [Option<Matrix<T>>; 3],
         room: &Room<T>,
     ) {
-        let (o, tiles, step) = (self.operands, self.tiles, self.tiles.rows());
+        let (o, tiles, step) = (self.operands, self.tiles, ROWS);
         let Operands { queries, keys, features, values, scale, .. } = *o;
         let Panel { first, rows, lanes } = panel;
         let (key, value, mask) = (o.key(head), o.value(head), o.mask(head));

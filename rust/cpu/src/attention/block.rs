@@ -1,12 +1,10 @@
 //! What stands between the products: panels of queries packed, scores masked, the softmax and its gradient, results
 //! turned over. A panel's scores and sums are matrices of one query a lane: element (i, lane) is at `i · step + lane`.
 
+use super::ROWS;
 use super::operands::{Mask, at};
 use crate::gemm::{Matrix, Strided};
 use crate::simd::{Float, Kernel, Simd, vectorize};
-
-/// The most lanes a panel has.
-const MOST_LANES: usize = 32;
 
 /// Runs a kernel. Not inlined, so that each stands in the library once, however many call it.
 #[inline(never)]
@@ -60,24 +58,9 @@ impl<T: Float> Kernel<T> for Pack<T> {
                     }
                 }
             }
-            match (S::REGISTERS, S::LANES) {
-                (32, 16) => self.turn::<32>(),
-                (32, 8) => self.turn::<16>(),
-                (16, 8) => self.turn::<16>(),
-                (16, 4) => self.turn::<8>(),
-                (_, 8) => self.turn::<8>(),
-                _ => unreachable!("no tile for this instruction set"),
-            }
+            let rows_of = Strided { ptr: along.cast_const(), step: features as isize, depth_step: 1 };
+            rows_of.pack::<ROWS>(self.across, 0, rows, 0, features);
         }
-    }
-}
-
-impl<T: Float> Pack<T> {
-    #[inline(always)]
-    unsafe fn turn<const W: usize>(&self) {
-        let rows = Strided { ptr: self.along.cast_const(), step: self.features as isize, depth_step: 1 };
-        // SAFETY: as `run`'s.
-        unsafe { rows.pack::<W>(self.across, 0, self.rows, 0, self.features) };
     }
 }
 
@@ -96,7 +79,7 @@ impl<T: Float> Kernel<T> for Hide<T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        let mut numbers = [T::ZERO; MOST_LANES];
+        let mut numbers = [T::ZERO; ROWS];
         for i in 0..self.lanes {
             numbers[i] = T::from_f64(i as f64);
         }
@@ -104,7 +87,7 @@ impl<T: Float> Kernel<T> for Hide<T> {
         // SAFETY: the scores have `keys` rows of `lanes`, the mask has the panel's queries and these keys.
         unsafe {
             for j in 0..self.keys {
-                let mut added = [T::ZERO; MOST_LANES];
+                let mut added = [T::ZERO; ROWS];
                 if masked && !self.mask.is_shared() {
                     for i in 0..self.rows {
                         added[i] = self.mask.added(i, j);
@@ -148,21 +131,24 @@ impl<T: Float> Kernel<T> for Softmax<T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
+        let vectors = self.lanes / S::LANES;
         // SAFETY: the caller gives room for whole vectors of lanes.
         unsafe {
-            if self.lanes == 2 * S::LANES {
-                self.columns::<S, 2>(s);
-            } else {
-                self.columns::<S, 1>(s);
+            for v in (0..vectors - 1).step_by(2) {
+                self.columns::<S, 2>(s, v * S::LANES);
+            }
+            if !vectors.is_multiple_of(2) {
+                self.columns::<S, 1>(s, (vectors - 1) * S::LANES);
             }
         }
     }
 }
 
 impl<T: Float> Softmax<T> {
+    /// The lanes from `first` on, `NV` vectors of them.
     #[inline(always)]
-    unsafe fn columns<S: Simd<T>, const NV: usize>(&self, s: S) {
-        let place = |i: usize, v: usize| self.scores.wrapping_add(i * self.step + v * S::LANES);
+    unsafe fn columns<S: Simd<T>, const NV: usize>(&self, s: S, first: usize) {
+        let place = |i: usize, v: usize| self.scores.wrapping_add(i * self.step + first + v * S::LANES);
         // SAFETY: as `run`'s.
         unsafe {
             let mut highest = [s.splat(T::NEG_INFINITY); NV];
@@ -173,7 +159,7 @@ impl<T: Float> Softmax<T> {
             }
             let (mut base, mut correction, mut part) = ([s.zero(); NV], [s.zero(); NV], [s.zero(); NV]);
             for v in 0..NV {
-                let at = self.highest.add(v * S::LANES);
+                let at = self.highest.add(first + v * S::LANES);
                 let before = s.load(at);
                 let now = s.max(before, highest[v]);
                 s.store(at, now);
@@ -189,13 +175,13 @@ impl<T: Float> Softmax<T> {
                 }
             }
             for v in 0..NV {
-                let at = self.total.add(v * S::LANES);
+                let at = self.total.add(first + v * S::LANES);
                 part[v] = s.fma(s.load(at), correction[v], part[v]);
                 s.store(at, part[v]);
             }
             for e in 0..self.features {
                 for v in 0..NV {
-                    let at = self.sums.add(e * self.step + v * S::LANES);
+                    let at = self.sums.add(e * self.step + first + v * S::LANES);
                     s.store(at, s.mul(s.load(at), correction[v]));
                 }
             }

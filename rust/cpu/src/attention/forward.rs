@@ -2,7 +2,7 @@ use ferrograd_array::{Array, Result};
 
 use super::block::{Finish, Hide, Lanes, Pack, Softmax, Turn, run};
 use super::operands::{Mask, Operands, at};
-use super::{Attention, Inputs, Panel, each, ns_of};
+use super::{Attention, Inputs, Panel, ROWS, each, ns_of};
 use crate::gemm::InPlace;
 use crate::parallel::SyncPtr;
 use crate::path;
@@ -26,10 +26,10 @@ pub(super) fn forward<T: Float>(inputs: &Inputs, save: bool, y: Option<Array>) -
     let heads = operands.heads();
     let y = y.map_or_else(|| operands.result(inputs.q, queries, values), Ok)?;
     let tiles = InPlace::new::<T>();
-    let (step, panels) = (tiles.rows(), queries.div_ceil(tiles.rows()));
+    let panels = queries.div_ceil(ROWS);
     let log_sums = save.then(|| Array::empty(&[heads, queries], T::DTYPE)).transpose()?;
     let keep = save && keeps::<T>(heads, queries, keys);
-    let kept = keep.then(|| Array::empty(&[heads, panels, keys, step], T::DTYPE)).transpose()?;
+    let kept = keep.then(|| Array::empty(&[heads, panels, keys, ROWS], T::DTYPE)).transpose()?;
     let job = Job { operands: &operands, tiles, y: &y, log_sums: log_sums.as_ref(), kept: kept.as_ref(), panels };
     if keep {
         path!("attention/kept", parallel);
@@ -37,7 +37,7 @@ pub(super) fn forward<T: Float>(inputs: &Inputs, save: bool, y: Option<Array>) -
         path!("attention/tiled", parallel);
     }
     let share = if operands.causal { 0.5 } else { 1.0 };
-    let ns = ns_of::<T>(share * 2.0 * (step * keys * (features + values)) as f64) + 500.0;
+    let ns = ns_of::<T>(share * 2.0 * (ROWS * keys * (features + values)) as f64) + 500.0;
     each::<T>(heads * panels, ns, job.scratch(), |unit, scratch| {
         // SAFETY: each unit writes the results of its own queries, and has the scratch memory to itself.
         unsafe { job.panel(unit / panels, unit % panels, scratch) }
@@ -60,16 +60,16 @@ unsafe impl<T> Sync for Job<'_, T> {}
 impl<T: Float> Job<'_, T> {
     /// Elements of scratch memory.
     fn scratch(&self) -> usize {
-        let (step, Operands { features, values, .. }) = (self.tiles.rows(), self.operands);
-        step * (2 * features + values + KEYS + 2)
+        let Operands { features, values, .. } = self.operands;
+        ROWS * (2 * features + values + KEYS + 2)
     }
 
     /// # Safety
     /// `scratch` has room, and nobody else works on this panel.
     unsafe fn panel(&self, head: usize, index: usize, scratch: *mut T) {
-        let (o, tiles, step) = (self.operands, self.tiles, self.tiles.rows());
+        let (o, tiles, step) = (self.operands, self.tiles, ROWS);
         let Operands { queries, keys, features, values, .. } = *o;
-        let panel = Panel::new(index, &tiles, run(Lanes::<T>::new()), queries);
+        let panel = Panel::new(index, run(Lanes::<T>::new()), queries);
         let Panel { first, rows, lanes } = panel;
         let (key, value, mask) = (o.key(head), o.value(head), o.mask(head));
         let mut rest = SyncPtr::new(scratch);

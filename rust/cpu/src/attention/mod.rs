@@ -1,6 +1,6 @@
 //! Scaled dot-product attention, `softmax(scale · Q Kᵀ + mask) V`, and its gradients, each head by itself.
 //!
-//! A task takes panels of as many queries as a tile of the products has rows. Scores lie keys down, queries across, so
+//! A task takes panels of [`ROWS`] queries, which are whole tiles of the products. Scores lie keys down, queries across, so
 //! that the softmax of a panel runs down its columns, a query a lane, and what it leaves is at once the left operand of
 //! the next product: nothing is turned over but the queries and the results. Keys and values are read where they lie,
 //! so heads may be columns of one matrix.
@@ -19,7 +19,6 @@ mod tests;
 
 use ferrograd_array::{Array, Buffer, Result};
 
-use crate::gemm::InPlace;
 use crate::reduce::by_float;
 use crate::simd::Float;
 use crate::{denormals, isa, parallel};
@@ -94,6 +93,10 @@ fn each<T: Float>(units: usize, ns: f64, elements: usize, f: impl Fn(usize, *mut
     })
 }
 
+/// Queries of a panel at most: a multiple of a tile's rows on every instruction set, and the depth of the products that
+/// sum over queries.
+const ROWS: usize = 32;
+
 /// Queries of a panel that a call works on: `rows` from `first` on, and lanes for them in whole vectors.
 #[derive(Clone, Copy)]
 struct Panel {
@@ -103,9 +106,9 @@ struct Panel {
 }
 
 impl Panel {
-    fn new(index: usize, tiles: &InPlace, lanes: usize, queries: usize) -> Self {
-        let first = index * tiles.rows();
-        let rows = tiles.rows().min(queries - first);
+    fn new(index: usize, lanes: usize, queries: usize) -> Self {
+        let first = index * ROWS;
+        let rows = ROWS.min(queries - first);
         Self { first, rows, lanes: rows.next_multiple_of(lanes) }
     }
 

@@ -8,7 +8,7 @@
 use smallvec::SmallVec;
 
 use super::geometry::Lattice;
-use crate::simd::Float;
+use crate::simd::{Float, copy_matrix};
 
 /// Points of a block at most; the last few of a block share a tile, so that many waste little.
 const POINTS: usize = 512;
@@ -288,7 +288,7 @@ impl Grid {
                                 Some(w) => {
                                     let from = from.wrapping_offset(w as isize * source.strides[4]);
                                     let along = source.strides[4] * step as isize;
-                                    copy_points(from, along, source.strides[1], length, channels, to, self.stride);
+                                    copy_matrix(from, along, source.strides[1], length, channels, to, self.stride);
                                 }
                             }
                         }
@@ -329,57 +329,6 @@ unsafe fn zero<T: Float>(to: *mut T, points: usize, stride: usize, channels: usi
         }
         for u in 0..points {
             std::ptr::write_bytes(to.add(u * stride), 0, channels);
-        }
-    }
-}
-
-/// `to[u·to_step + c] = from[u·along + c·across]`, in whichever order reads neighbours together.
-///
-/// # Safety
-/// Both are valid over `points` and `channels`.
-#[inline(always)]
-pub(super) unsafe fn copy_points<T: Float>(
-    from: *const T,
-    along: isize,
-    across: isize,
-    points: usize,
-    channels: usize,
-    to: *mut T,
-    to_step: usize,
-) {
-    let at = |u: usize, c: usize| from.wrapping_offset(u as isize * along).wrapping_offset(c as isize * across);
-    // SAFETY: the caller's; blocks of 4 × 4 end below both counts.
-    unsafe {
-        if across == 1 || channels == 1 {
-            if channels == to_step && (along == channels as isize || points == 1) {
-                std::ptr::copy_nonoverlapping(from, to, points * channels);
-            } else if channels == 1 {
-                for u in 0..points {
-                    *to.add(u * to_step) = *at(u, 0);
-                }
-            } else {
-                for u in 0..points {
-                    std::ptr::copy_nonoverlapping(at(u, 0), to.add(u * to_step), channels);
-                }
-            }
-            return;
-        }
-        let (mut c, whole) = (0, if along == 1 { points & !3 } else { 0 });
-        while c + 4 <= channels && whole > 0 {
-            for u in (0..whole).step_by(4) {
-                T::transpose4([at(u, c), at(u, c + 1), at(u, c + 2), at(u, c + 3)], to.add(u * to_step + c), to_step);
-            }
-            for u in whole..points {
-                for c in c..c + 4 {
-                    *to.add(u * to_step + c) = *at(u, c);
-                }
-            }
-            c += 4;
-        }
-        for c in c..channels {
-            for u in 0..points {
-                *to.add(u * to_step + c) = *at(u, c);
-            }
         }
     }
 }

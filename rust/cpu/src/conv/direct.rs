@@ -3,13 +3,13 @@
 
 use ferrograd_array::{Buffer, Error, Result};
 
-use super::block::{Block, Grid, Source, copy_points};
+use super::block::{Block, Grid, Source};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, Rows, columns, sums, tiles};
 use crate::activation::Activation;
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, Simd, copy_matrix, vectorize};
 
 /// Weights as the pass sees them: `rows` are the channels that it computes, `channels` those that it sums over.
 #[derive(Clone, Copy)]
@@ -202,7 +202,7 @@ impl<T: Float> Pass<'_, T> {
                 std::ptr::write_bytes(to, 0, taps.len() * channels * width);
             }
             if let [tap] = taps[..] {
-                copy_points(from.offset(tap), w.channel, w.row, channels, rows, to, width);
+                copy_matrix(from.offset(tap), w.channel, w.row, channels, rows, to, width);
                 return;
             }
             // A row's taps are neighbours as a rule, its channels not far: each line is read once.
@@ -211,7 +211,7 @@ impl<T: Float> Pass<'_, T> {
             for c in 0..channels {
                 let from = from.wrapping_offset(c as isize * w.channel);
                 if neighbours {
-                    copy_points(from, 1, w.row, taps.len(), rows, turned.as_mut_ptr(), width);
+                    copy_matrix(from, 1, w.row, taps.len(), rows, turned.as_mut_ptr(), width);
                     for (t, row) in turned.chunks_exact(width).enumerate() {
                         std::ptr::copy_nonoverlapping(row.as_ptr(), to.add((t * channels + c) * width), width);
                     }

@@ -3,12 +3,12 @@
 
 use ferrograd_array::Result;
 
-use super::block::{Block, Grid, Source, copy_points};
+use super::block::{Block, Grid, Source};
 use super::direct::{check_size, isa_for, ns, room, tile_rows};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, columns, sums, tiles};
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, copy_matrix};
 
 /// Tasks wanted at least, and the bytes that parts may take together.
 const TASKS: usize = 32;
@@ -158,7 +158,7 @@ impl<T: Float> Task<'_, T> {
                 let at = [first[0] + n, first[1] + d, first[2] + h, first[3]];
                 let along = [strides[0], strides[2], strides[3], strides[4]];
                 let from = ptr.wrapping_offset((0..4).map(|k| at[k] as isize * along[k]).sum());
-                copy_points(from, strides[4], strides[1], count[3], rows, row, width);
+                copy_matrix(from, strides[4], strides[1], count[3], rows, row, width);
                 row = row.add(count[3] * width);
             });
         }

@@ -11,18 +11,22 @@ use ferrograd_array::{Buffer, Result};
 use super::microkernel::{MAX_TILE, Tile, prefetch, tile_shape};
 use super::pack::Pack;
 use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
+use crate::cache;
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{self, Float, Kernel, Simd, streamed};
+use crate::simd::{self, Float, Kernel, Simd, copy_matrix, streamed};
 
 /// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
 const KC_BYTES: usize = 2048;
 /// Columns of a packed B: 8 MiB in f32 with the full depth, a part of the last-level cache.
 const NC: usize = 4096;
-/// Rows of a packed A, and what one block of C takes of them: 192 · 2 KiB lie in half of a second-level cache.
+/// Rows of a packed A.
 const MC: usize = 3072;
-const BLOCK_ROWS: usize = 192;
+/// Rows that one block of C takes of them: with the full depth they lie in three eighths of a second-level cache.
+fn most_rows() -> usize {
+    (cache::second_level() / 8 * 3 / KC_BYTES).clamp(32, 192)
+}
 /// Blocks of C have at least this many products, a few microseconds of work.
 const BLOCK_WORK: usize = 1 << 20;
 /// Blocks that C should be cut into, so that threads of unequal speed end together.
@@ -44,12 +48,18 @@ pub(super) struct Plan {
 struct Shape;
 
 impl<T: Float> Kernel<T> for Shape {
-    type Output = (usize, usize);
+    type Output = (usize, usize, usize);
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
+    fn run<S: Simd<T>>(self, _: S) -> (usize, usize, usize) {
         let (mv, nr) = tile_shape(S::REGISTERS);
-        (mv * S::LANES, nr)
+        (mv * S::LANES, nr, S::LANES)
     }
+}
+
+/// Elements of a vector under the instruction set in force.
+pub(super) fn lanes<T: Float>() -> usize {
+    // SAFETY: the instruction set in force is the machine's.
+    unsafe { T::enter(isa::current(), Shape) }.2
 }
 
 /// Rows and columns of a tile under the instruction set in force.
@@ -63,7 +73,7 @@ impl Plan {
     fn new<T: Float>(pack_a: bool, pack_b: bool) -> Self {
         let isa = isa::current();
         // SAFETY: the instruction set in force is the machine's.
-        let (mr, nr) = unsafe { T::enter(isa, Shape) };
+        let (mr, nr, _) = unsafe { T::enter(isa, Shape) };
         Self { isa, mr, nr, pack_a, pack_b, fetch_b: false, stream: false }
     }
 }
@@ -77,11 +87,6 @@ pub(crate) struct InPlace {
 impl InPlace {
     pub(crate) fn new<T: Float>() -> Self {
         Self { plan: Plan::new::<T>(false, false) }
-    }
-
-    /// Rows of a tile: products of fewer rows of A leave lanes idle.
-    pub(crate) fn rows(&self) -> usize {
-        self.plan.mr
     }
 
     /// C (m × n) = A (m × k) · B (k × n), or C += A·B where `accumulate`. Rows of A and of C are neighbours in memory:
@@ -111,6 +116,8 @@ impl InPlace {
     }
 }
 
+/// Rows of A for which a large B is packed: of fewer, each panel would be read from its copy too seldom.
+const IN_PLACE_ROWS: usize = 128;
 /// Elements of a matrix that stays in the first-level cache, and of one that leaves the second: the former is read in
 /// place at any stride, the latter, if its depth is strided, would be fetched again for each panel.
 const SMALL: usize = 1 << 14;
@@ -146,7 +153,7 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
     plan.pack_a =
         a.step != 1 || (a_size > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(a_size, a.depth_step))));
     plan.pack_b = b_size > SMALL
-        && (m > 4 * plan.mr
+        && (m > IN_PLACE_ROWS
             || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(b_size, b.depth_step) });
     plan.stream = streams(problem);
     plan.fetch_b = !plan.pack_b && b.depth_step == 1 && b_size > LARGE;
@@ -169,7 +176,7 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
 }
 
 /// `total` cut into equal parts of at most `most`, each a multiple of `unit`.
-fn even(total: usize, most: usize, unit: usize) -> usize {
+pub(super) fn even(total: usize, most: usize, unit: usize) -> usize {
     total.div_ceil(total.div_ceil(most).max(1)).next_multiple_of(unit)
 }
 
@@ -213,7 +220,7 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
                 pack.run();
                 let block = Block { problem, a, b, pa, pb, plan, ic, jc, pc, depth };
                 // Blocks of C: whole panels, fewer rows than the second-level cache holds, enough of them.
-                let block_rows = even(rows, BLOCK_ROWS, mr);
+                let block_rows = even(rows, most_rows(), mr);
                 let row_blocks = rows.div_ceil(block_rows);
                 let work = block_rows * depth.max(1);
                 let wanted = BLOCKS.div_ceil(row_blocks);
@@ -356,7 +363,11 @@ impl<T: Float> Part<'_, T> {
         // SAFETY: as this function's; `room` holds a tile.
         unsafe {
             let (to, step) = if down == 1 { (c, across) } else { (room, mr as isize) };
-            if down != 1 && add {
+            // C lies across as a rule where its columns do not run down.
+            let turned = across == 1 && down > 1;
+            if turned && add {
+                copy_matrix(c.cast_const(), 1, down, columns, rows, room, mr);
+            } else if down != 1 && add {
                 for dj in 0..columns {
                     for di in 0..rows {
                         *room.add(dj * mr + di) = *c.offset(di as isize * down + dj as isize * across);
@@ -385,7 +396,9 @@ impl<T: Float> Part<'_, T> {
             if done {
                 problem.epilogue.finish(s, to, step, ic + i, jc + j, rows, columns);
             }
-            if down != 1 {
+            if turned {
+                copy_matrix(room.cast_const(), 1, mr as isize, rows, columns, c, down as usize);
+            } else if down != 1 {
                 for di in 0..rows {
                     for dj in 0..columns {
                         *c.offset(di as isize * down + dj as isize * across) = *room.add(dj * mr + di);

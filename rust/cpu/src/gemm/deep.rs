@@ -11,7 +11,7 @@ use crate::path;
 use crate::simd::{Float, Kernel, Simd};
 
 /// The least depth of a part: writing and adding its result then costs a few per cent of computing it.
-const PART_DEPTH: usize = 1024;
+pub(super) const PART_DEPTH: usize = 1024;
 const PARTS: usize = 16;
 /// Elements that a thread adds at a time.
 const SUM_BLOCK: usize = 1 << 15;

@@ -2,12 +2,13 @@
 //!
 //! [`gemm`] sorts a product into one of the strategies: a vector on one side (`vector`), an outer product, or tiles
 //! (`blocking`) whose operands are read where they lie or packed first (`pack`), of the whole depth or of parts of it
-//! that are added at the end (`deep`). Which strategy, which blocks and
-//! in which order each element of C is summed depend on shapes, strides and the instruction set alone, so results are
+//! that are added at the end (`deep`), or dot products where there are few rows or columns (`dots`). Which strategy, and
+//! in which order each element of C is summed, depend on shapes, strides and the instruction set alone, so results are
 //! bit-equal for any number of threads.
 
 mod blocking;
 mod deep;
+mod dots;
 mod microkernel;
 mod pack;
 #[cfg(test)]
@@ -231,6 +232,9 @@ unsafe fn solve<T: Float>(problem: Problem<T>, a: Strided<T>, b: Strided<T>) -> 
         let (problem, a, b) = if natural { (problem, a, b) } else { (problem.transposed(), b, a) };
         if k == 1 && problem.c.row_stride == 1 {
             return vector::outer(&problem, a, b);
+        }
+        if dots::pay(&problem, b) {
+            return dots::product(&problem, a, b);
         }
         // Vectors of A must lie in memory, else A is packed; a large A against a small B is better read element by
         // element, and C turned over on its way out.

@@ -343,8 +343,9 @@ fn large_results_are_those_of_their_halves() {
 }
 
 /// Shapes that lead to each strategy, whatever the tile.
-fn strategies<T: Float>() -> [(&'static str, Case); 11] {
+fn strategies<T: Float>() -> [(&'static str, Case); 13] {
     let (_, nr) = blocking::tile::<T>();
+    let few = blocking::lanes::<T>() / 2 + 1;
     let (row, column) = (Order::Rows, Order::Columns);
     [
         ("gemm/direct", Case::plain(1000, 3, 600, [column, column, column])),
@@ -354,6 +355,8 @@ fn strategies<T: Float>() -> [(&'static str, Case); 11] {
         ("gemm/packed", Case::plain(1000, 5 * nr, 900, [column, row, column])),
         ("gemm/packed", Case::plain(1000, 5 * nr, 900, [column, column, Order::Apart])),
         ("gemm/deep", Case::plain(40, 50, 6000, [row, column, column])),
+        ("gemm/dots", Case::plain(few, 300, 8000, [row, column, column])),
+        ("gemm/dots", Case::plain(few, 300, 8000, [column, column, column])),
         ("gemm/outer", Case::plain(700, 600, 1, [column, column, column])),
         ("gemv/rows", Case::plain(900, 1, 700, [row, column, column])),
         ("gemv/columns", Case::plain(5000, 1, 700, [column, column, column])),
@@ -502,6 +505,8 @@ fn bit_equal_for_any_number_of_threads() {
         for (m, n, k, batch) in [
             (300, 260, 520, 1),
             (130, 40, 784, 1),
+            (130, 5, 784, 1),
+            (3, 300, 5001, 1),
             (700, 30, 200, 1),
             (30, 700, 200, 1),
             (600, 600, 40, 1),

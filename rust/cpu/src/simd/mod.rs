@@ -20,6 +20,7 @@ pub use avx2::Avx2;
 pub use avx512::Avx512;
 pub use scalar::Scalar;
 pub use transpose::Transpose;
+pub(crate) use transpose::copy_matrix;
 
 use ferrograd_array::Element;
 

@@ -16,14 +16,14 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use ferrograd_array::Result;
 
-use super::block::{Source, copy_points};
+use super::block::Source;
 use super::direct::{Weights, activate, ns, room, tile_rows};
 use super::geometry::Geometry;
 use super::microkernel::{Depth, sums, tiles};
 use crate::activation::Activation;
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Kernel, Simd};
+use crate::simd::{Kernel, Simd, copy_matrix};
 use transform::{PLANES, SIDE, STEP};
 pub(super) use weight::WeightPass;
 
@@ -211,11 +211,11 @@ impl Kernel<f32> for Prepare<'_> {
                 unsafe {
                     let from = w.ptr.wrapping_offset(at);
                     if w.taps[1..] == [3, 1] {
-                        copy_points(from, 1, w.row, 9, count, taps, S::LANES);
+                        copy_matrix(from, 1, w.row, 9, count, taps, S::LANES);
                     } else {
                         for k in 0..9 {
                             let tap = (k / 3) as isize * w.taps[1] + (k % 3) as isize * w.taps[2];
-                            copy_points(
+                            copy_matrix(
                                 from.wrapping_offset(tap),
                                 1,
                                 w.row,
@@ -345,7 +345,7 @@ impl Input {
                     std::ptr::write_bytes(row, 0, low as usize * channels);
                     std::ptr::write_bytes(row.add(end as usize * channels), 0, (SIDE - end as usize) * channels);
                     let (count, row) = ((end - low) as usize, row.add(low as usize * channels));
-                    copy_points(start(y, first[1] + low), strides[4], strides[1], count, channels, row, channels);
+                    copy_matrix(start(y, first[1] + low), strides[4], strides[1], count, channels, row, channels);
                 }
                 (self.patch.cast_const(), (SIDE * channels) as isize, channels as isize)
             };

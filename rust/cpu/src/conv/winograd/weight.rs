@@ -4,12 +4,12 @@ use ferrograd_array::Result;
 
 use super::transform::{self, PLANES, SIDE, STEP};
 use super::{Input, PLANE_PAD, place, tiles_of};
-use crate::conv::block::{Source, copy_points};
+use crate::conv::block::Source;
 use crate::conv::direct::{ns, room, tile_rows};
 use crate::conv::microkernel::{Depth, sums, tile_vectors, tiles};
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, copy_matrix};
 
 /// Tiles of a block: the planes of the sums are read and written once for each.
 const TILES: usize = 96;
@@ -187,7 +187,7 @@ impl Task<'_> {
                     for i in 0..high {
                         let row = self.patch.add(i * STEP * S::LANES);
                         let from = from.wrapping_offset(i as isize * strides[3]);
-                        copy_points(from, strides[4], strides[1], long, count, row, S::LANES);
+                        copy_matrix(from, strides[4], strides[1], long, count, row, S::LANES);
                     }
                     (self.patch.cast_const(), (STEP * S::LANES) as isize, S::LANES as isize)
                 };
