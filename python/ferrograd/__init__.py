@@ -28,7 +28,6 @@ from .random import (
     Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
     rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
 )  # fmt: skip
-from .serialization import load, load_metadata, save
 
 from importlib import import_module as _import_module
 from math import e, inf, nan, pi
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
     from .profiler import profile  # type: ignore[no-redef]
+    from .serialization import load, load_metadata, save
     from .nn.functional import (
         adaptive_avg_pool1d, avg_pool1d, bilinear, celu_, channel_shuffle, conv1d, conv2d, conv3d, conv_transpose1d,
         conv_transpose2d, conv_transpose3d, hardshrink, pixel_shuffle, pixel_unshuffle, prelu, rrelu_, selu_, threshold_,
@@ -46,9 +46,10 @@ if TYPE_CHECKING:
 
 #: What is loaded on first use, so that an import stays short: a module, or a name and the module that has it.
 _LATER = {
-    "data": "data", "func": "func", "models": "models", "nn": "nn", "optim": "optim", "profile": "profiler",
-    "profiler": "profiler", "receptive_field": "analysis", "summary": "analysis", "testing": "testing", "train": "train",
-    "utils": "utils", "vmap": "func",
+    "data": "data", "func": "func", "load": "serialization", "load_metadata": "serialization", "models": "models", "nn": "nn",
+    "optim": "optim", "profile": "profiler", "profiler": "profiler", "receptive_field": "analysis", "save": "serialization",
+    "serialization": "serialization", "summary": "analysis", "testing": "testing", "train": "train", "utils": "utils",
+    "vmap": "func",
 }  # fmt: skip
 _LATER |= dict.fromkeys(
     (
