@@ -52,7 +52,9 @@ lint: .venv/.dev | cargo ## Check format, lints and types; changes nothing
 	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --locked --workspace --all-targets -- -D warnings
 	PYO3_PYTHON=$(CURDIR)/.venv/bin/python cargo clippy --locked --workspace --all-targets --all-features -- -D warnings
 ifdef CARGO_DENY
-	cargo deny --workspace check
+	cargo deny --workspace check bans licenses sources
+	@if cargo deny fetch db; then cargo deny --workspace check advisories; \
+		else echo "lint: the database of advisories cannot be reached, so advisories were NOT checked" >&2; fi
 else
 	@echo "lint: cargo-deny is not installed, so licences and advisories were NOT checked (cargo install cargo-deny)"
 endif

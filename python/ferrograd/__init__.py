@@ -34,7 +34,7 @@ from math import e, inf, nan, pi
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from . import data, func, models, nn, optim, profiler, testing, train, utils
+    from . import data, func, models, nn, optim, profiler, serialization, testing, train, utils
     from .analysis import receptive_field, summary  # type: ignore[no-redef]
     from .func import vmap
     from .profiler import profile  # type: ignore[no-redef]
