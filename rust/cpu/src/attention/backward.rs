@@ -1,6 +1,6 @@
 use ferrograd_array::{Array, Error, Layout, Result, Shape};
 
-use super::block::{Dots, Hide, Lanes, Pack, Scores, Turn, run};
+use super::block::{Dots, Hide, Pack, Scores, Turn, run};
 use super::operands::{Mask, Operands, at};
 use super::{Inputs, Panel, ROWS, each, ns_of};
 use crate::copy_into;
@@ -8,7 +8,7 @@ use crate::gemm::{InPlace, Matrix};
 use crate::parallel::SyncPtr;
 use crate::path;
 use crate::reduce;
-use crate::simd::Float;
+use crate::simd::{Float, lanes};
 
 /// Keys whose scores and their gradients a panel holds at a time: together 16 KiB in f32, half of a first-level cache.
 const KEYS: usize = 64;
@@ -48,7 +48,11 @@ pub(super) fn backward<T: Float>(
     if log_sums.shape() != [heads, queries] || !log_sums.is_contiguous() {
         return Err(Error::shape(op, "log_sums", Shape(&[heads, queries]), Shape(log_sums.shape())));
     }
-    let kept = kept.filter(|a| a.shape() == [heads, panels, keys, ROWS] && a.is_contiguous());
+    if let Some(kept) = kept
+        && (kept.shape() != [heads, panels, keys, ROWS] || !kept.is_contiguous())
+    {
+        return Err(Error::shape(op, "kept", Shape(&[heads, panels, keys, ROWS]), Shape(kept.shape())));
+    }
 
     let products = needs[0] as usize + needs[1] as usize + 1 + kept.is_none() as usize;
     let share = if operands.causal { 0.5 } else { 1.0 };
@@ -169,6 +173,7 @@ impl<T: Float> Job<'_, T> {
     unsafe fn range(&self, head: usize, from: usize, to: usize, dq: Option<Matrix<T>>, scratch: *mut T) {
         let (o, room) = (self.operands, self.room(scratch));
         let panels = o.queries.div_ceil(ROWS);
+        let lanes = lanes::<T>();
         let of = |a: Option<&Array>| a.map(|a| o.of(a, head));
         let (dk, dv) = (of(self.dk), of(self.dv));
         // SAFETY: the caller's promise.
@@ -183,7 +188,7 @@ impl<T: Float> Job<'_, T> {
             loop {
                 let end = to.min(start + CHUNK);
                 for index in 0..panels {
-                    let panel = Panel::new(index, run(Lanes::<T>::new()), o.queries);
+                    let panel = Panel::new(index, lanes, o.queries);
                     let end = end.min(panel.seen(o));
                     self.panel(head, index, panel, (start, end.max(start)), start > from, [dq, dk, dv], &room);
                 }

@@ -12,23 +12,6 @@ pub(super) fn run<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
     vectorize(kernel)
 }
 
-/// Lanes of a vector.
-pub(super) struct Lanes<T>(std::marker::PhantomData<T>);
-
-impl<T> Lanes<T> {
-    pub fn new() -> Self {
-        Self(std::marker::PhantomData)
-    }
-}
-
-impl<T: Float> Kernel<T> for Lanes<T> {
-    type Output = usize;
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> usize {
-        S::LANES
-    }
-}
-
 /// Rows of a matrix times `scale`: `along` as rows of `features`, `across` with a row a lane.
 pub(super) struct Pack<T> {
     pub from: Matrix<T>,

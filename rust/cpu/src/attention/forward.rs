@@ -1,12 +1,12 @@
 use ferrograd_array::{Array, Result};
 
-use super::block::{Finish, Hide, Lanes, Pack, Softmax, Turn, run};
+use super::block::{Finish, Hide, Pack, Softmax, Turn, run};
 use super::operands::{Mask, Operands, at};
 use super::{Attention, Inputs, Panel, ROWS, each, ns_of};
 use crate::gemm::InPlace;
 use crate::parallel::SyncPtr;
 use crate::path;
-use crate::simd::Float;
+use crate::simd::{Float, lanes};
 
 /// Keys whose scores a panel holds at a time: 16 KiB of scores in f32, half of a first-level cache.
 const KEYS: usize = 128;
@@ -69,7 +69,7 @@ impl<T: Float> Job<'_, T> {
     unsafe fn panel(&self, head: usize, index: usize, scratch: *mut T) {
         let (o, tiles, step) = (self.operands, self.tiles, ROWS);
         let Operands { queries, keys, features, values, .. } = *o;
-        let panel = Panel::new(index, run(Lanes::<T>::new()), queries);
+        let panel = Panel::new(index, lanes::<T>(), queries);
         let Panel { first, rows, lanes } = panel;
         let (key, value, mask) = (o.key(head), o.value(head), o.mask(head));
         let mut rest = SyncPtr::new(scratch);

@@ -48,18 +48,12 @@ pub(super) struct Plan {
 struct Shape;
 
 impl<T: Float> Kernel<T> for Shape {
-    type Output = (usize, usize, usize);
+    type Output = (usize, usize);
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> (usize, usize, usize) {
+    fn run<S: Simd<T>>(self, _: S) -> (usize, usize) {
         let (mv, nr) = tile_shape(S::REGISTERS);
-        (mv * S::LANES, nr, S::LANES)
+        (mv * S::LANES, nr)
     }
-}
-
-/// Elements of a vector under the instruction set in force.
-pub(super) fn lanes<T: Float>() -> usize {
-    // SAFETY: the instruction set in force is the machine's.
-    unsafe { T::enter(isa::current(), Shape) }.2
 }
 
 /// Rows and columns of a tile under the instruction set in force.
@@ -73,7 +67,7 @@ impl Plan {
     fn new<T: Float>(pack_a: bool, pack_b: bool) -> Self {
         let isa = isa::current();
         // SAFETY: the instruction set in force is the machine's.
-        let (mr, nr, _) = unsafe { T::enter(isa, Shape) };
+        let (mr, nr) = unsafe { T::enter(isa, Shape) };
         Self { isa, mr, nr, pack_a, pack_b, fetch_b: false, stream: false }
     }
 }

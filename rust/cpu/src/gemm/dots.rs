@@ -4,12 +4,12 @@
 
 use ferrograd_array::{Buffer, Result};
 
-use super::blocking::{even, lanes};
+use super::blocking::even;
 use super::deep::PART_DEPTH;
 use super::{Problem, Strided};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{self, Float, Kernel, Simd, copy_matrix};
+use crate::simd::{self, Float, Kernel, Simd, copy_matrix, lanes};
 
 /// Rows of A that are multiplied at once, at most.
 const ROWS: usize = 6;
@@ -22,8 +22,8 @@ const COLUMNS: usize = 64;
 /// What adding up the lanes of a sum costs, in products of vectors.
 const ENDING: usize = 4;
 
-/// Whether fewer vectors are multiplied than in tiles, by a margin for what is loaded: two vectors a product or three,
-/// where a tile loads one. Columns of B must lie along the depth.
+/// Whether at least a seventh fewer vectors are multiplied than in tiles, the sums' lanes counted in. Columns of B must
+/// lie along the depth.
 pub(super) fn pay<T: Float>(problem: &Problem<T>, b: Strided<T>) -> bool {
     let Problem { m, n, k, c, .. } = *problem;
     let lanes = lanes::<T>();

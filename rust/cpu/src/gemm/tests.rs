@@ -345,7 +345,7 @@ fn large_results_are_those_of_their_halves() {
 /// Shapes that lead to each strategy, whatever the tile.
 fn strategies<T: Float>() -> [(&'static str, Case); 13] {
     let (_, nr) = blocking::tile::<T>();
-    let few = blocking::lanes::<T>() / 2 + 1;
+    let few = crate::simd::lanes::<T>() / 2 + 1;
     let (row, column) = (Order::Rows, Order::Columns);
     [
         ("gemm/direct", Case::plain(1000, 3, 600, [column, column, column])),

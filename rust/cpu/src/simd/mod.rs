@@ -194,6 +194,19 @@ pub fn vectorize<T: Float, K: Kernel<T>>(kernel: K) -> K::Output {
     unsafe { T::enter(isa::current(), kernel) }
 }
 
+/// Elements of a vector under the instruction set in force.
+pub fn lanes<T: Float>() -> usize {
+    struct Lanes;
+    impl<T: Float> Kernel<T> for Lanes {
+        type Output = usize;
+        #[inline(always)]
+        fn run<S: Simd<T>>(self, _: S) -> usize {
+            S::LANES
+        }
+    }
+    vectorize::<T, _>(Lanes)
+}
+
 /// f32 or f64: what every differentiable kernel is generic over.
 pub trait Float:
     Element

@@ -72,52 +72,52 @@ mod portable {
     transpose!(f32 f64);
 }
 
-/// `to[u·to_step + c] = from[u·along + c·across]`, in whichever order reads neighbours together.
+/// `to[r·to_step + c] = from[r·along + c·across]`, in whichever order reads neighbours together.
 ///
 /// # Safety
-/// Both are valid over `points` and `channels`.
+/// Both are valid over `rows` and `columns`.
 #[inline(always)]
 pub(crate) unsafe fn copy_matrix<T: Float>(
     from: *const T,
     along: isize,
     across: isize,
-    points: usize,
-    channels: usize,
+    rows: usize,
+    columns: usize,
     to: *mut T,
     to_step: usize,
 ) {
-    let at = |u: usize, c: usize| from.wrapping_offset(u as isize * along).wrapping_offset(c as isize * across);
+    let at = |r: usize, c: usize| from.wrapping_offset(r as isize * along).wrapping_offset(c as isize * across);
     // SAFETY: the caller's; blocks of 4 × 4 end below both counts.
     unsafe {
-        if across == 1 || channels == 1 {
-            if channels == to_step && (along == channels as isize || points == 1) {
-                std::ptr::copy_nonoverlapping(from, to, points * channels);
-            } else if channels == 1 {
-                for u in 0..points {
-                    *to.add(u * to_step) = *at(u, 0);
+        if across == 1 || columns == 1 {
+            if columns == to_step && (along == columns as isize || rows == 1) {
+                std::ptr::copy_nonoverlapping(from, to, rows * columns);
+            } else if columns == 1 {
+                for r in 0..rows {
+                    *to.add(r * to_step) = *at(r, 0);
                 }
             } else {
-                for u in 0..points {
-                    std::ptr::copy_nonoverlapping(at(u, 0), to.add(u * to_step), channels);
+                for r in 0..rows {
+                    std::ptr::copy_nonoverlapping(at(r, 0), to.add(r * to_step), columns);
                 }
             }
             return;
         }
-        let (mut c, whole) = (0, if along == 1 { points & !3 } else { 0 });
-        while c + 4 <= channels && whole > 0 {
-            for u in (0..whole).step_by(4) {
-                T::transpose4([at(u, c), at(u, c + 1), at(u, c + 2), at(u, c + 3)], to.add(u * to_step + c), to_step);
+        let (mut c, whole) = (0, if along == 1 { rows & !3 } else { 0 });
+        while c + 4 <= columns && whole > 0 {
+            for r in (0..whole).step_by(4) {
+                T::transpose4([at(r, c), at(r, c + 1), at(r, c + 2), at(r, c + 3)], to.add(r * to_step + c), to_step);
             }
-            for u in whole..points {
+            for r in whole..rows {
                 for c in c..c + 4 {
-                    *to.add(u * to_step + c) = *at(u, c);
+                    *to.add(r * to_step + c) = *at(r, c);
                 }
             }
             c += 4;
         }
-        for c in c..channels {
-            for u in 0..points {
-                *to.add(u * to_step + c) = *at(u, c);
+        for c in c..columns {
+            for r in 0..rows {
+                *to.add(r * to_step + c) = *at(r, c);
             }
         }
     }
