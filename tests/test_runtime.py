@@ -128,18 +128,34 @@ def test_ctrl_c_ends_a_loop(line: str) -> None:
     assert took < 5
 
 
-def test_layers_and_optimizers_are_loaded_on_first_use() -> None:
-    # An import is to stay short, and says what it will load in two places: to the type checker, and at run time.
+def test_an_import_stays_short() -> None:
     check(
-        "import sys; import ferrograd as fg\n"
-        "loaded = {name.split('.')[1] for name in sys.modules if name.startswith('ferrograd.')}\n"
-        "assert not loaded & {'nn', 'optim', 'data', 'func', 'models', 'analysis', 'utils', 'testing'}, loaded\n"
-        "assert all(getattr(fg, name) is getattr(fg, name) for name in fg._LATER)\n"
-        "assert set(fg._LATER) <= set(dir(fg))"
+        "import sys; import numpy; before = set(sys.modules); import ferrograd as fg\n"
+        "loaded = {name.partition('.')[2] for name in set(sys.modules) - before if name.startswith('ferrograd.')}\n"
+        "late = {'nn', 'optim', 'data', 'func', 'models', 'analysis', 'utils', 'testing', 'random', 'linalg', 'printing'}\n"
+        "late |= {'autograd.engine', 'autograd.functional', 'ops.conv', 'ops.rnn', 'serialization', 'profiler'}\n"
+        "assert not loaded & late, loaded & late\n"
+        "assert not (set(sys.modules) - before) & {'threading', 'heapq', 'inspect', 'copy'}\n"
+        "for package in fg, fg.autograd:\n"
+        "    assert all(getattr(package, name) is getattr(package, name) for name in package._LATER)\n"
+        "    assert set(package._LATER) <= set(dir(package))"
     )
-    tree = ast.parse(Path(fg.__file__).read_text())
+
+
+@pytest.mark.parametrize("package", [fg, fg.autograd])
+def test_what_is_loaded_on_first_use_is_told_to_the_type_checker(package: Any) -> None:
+    tree = ast.parse(Path(package.__file__).read_text())
     (typed,) = [node for node in tree.body if isinstance(node, ast.If)]
     names = [alias.name for node in typed.body if isinstance(node, ast.ImportFrom) for alias in node.names]
-    assert sorted(names) == sorted(fg._LATER)
-    with pytest.raises(AttributeError, match="module 'ferrograd' has no attribute 'nope'"):
-        fg.nope  # noqa: B018
+    assert sorted(names) == sorted(package._LATER)
+    with pytest.raises(AttributeError, match=f"module '{package.__name__}' has no attribute 'nope'"):
+        package.nope  # noqa: B018
+
+
+def test_ops_of_layers_are_loaded_with_the_first_of_them() -> None:
+    # Importing the module `conv` puts it in the place of the op of this name; all the ops are put there after that.
+    check(
+        "import ferrograd as fg; from ferrograd import ops\n"
+        "assert ops.tan is ops.tan and callable(ops.conv) and ops.OPS['convolution'].name == 'convolution'\n"
+        "assert not hasattr(ops, 'nope') and not hasattr(ops, '__nope__')"
+    )

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import builtins
-from copy import deepcopy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, _numpy, autograd, creation, functions, ops, printing
+from . import _core, _numpy, autograd, creation, functions, ops
 from .dtypes import (
     BY_NAME,
     CPU,
@@ -22,7 +21,6 @@ from .dtypes import (
     strided,
 )  # fmt: skip
 from .functions.shape import memory_order
-from .legacy import LEGACY_NAMES, dtype_of_legacy, legacy_tensor
 
 
 class Tensor(_core.TensorBase):
@@ -36,6 +34,8 @@ class Tensor(_core.TensorBase):
     __slots__ = ()
 
     def __new__(cls, *args: Any) -> Any:
+        from .legacy import legacy_tensor
+
         return cls._make(cls, legacy_tensor(creation.get_default_dtype(), args), False)
 
     __hash__ = object.__hash__
@@ -323,6 +323,8 @@ class Tensor(_core.TensorBase):
     def __repr__(self) -> str:
         cls = type(self)
         prefix = "tensor(" if cls.__module__.startswith("ferrograd.") else f"{cls.__name__}("
+        from . import printing
+
         return printing.text(self, prefix, autograd.graph.target(self._node))
 
     def __format__(self, format_spec: str) -> str:
@@ -345,6 +347,8 @@ class Tensor(_core.TensorBase):
         if self._grad is not None:
             copy._grad = ops.clone(self._grad.detach())
         if hasattr(self, "__dict__"):
+            from copy import deepcopy
+
             copy.__dict__.update(deepcopy(self.__dict__, memo))
         return copy  # type: ignore[no-any-return]
 
@@ -392,6 +396,8 @@ class Tensor(_core.TensorBase):
 
     def type(self, dtype: Any = None, non_blocking: bool = False) -> Any:
         """In another dtype; without one, the name of this type: 'ferrograd.FloatTensor'."""
+        from .legacy import LEGACY_NAMES, dtype_of_legacy
+
         if dtype is None:
             return f"ferrograd.{LEGACY_NAMES[self._dtype]}"
         return self.to(dtype_of_legacy(dtype))
@@ -508,6 +514,8 @@ class Tensor(_core.TensorBase):
 
     def new(self, *args: Any) -> Tensor:
         """As `fg.Tensor(*args)` in the dtype of this tensor."""
+        from .legacy import legacy_tensor
+
         return legacy_tensor(self.dtype, args)
 
 

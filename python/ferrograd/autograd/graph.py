@@ -6,8 +6,8 @@ gradients of its operands go (`edges`) and what its op's rule needs (`saved`).
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from itertools import count
 from typing import Any
 
@@ -17,16 +17,9 @@ from . import anomaly
 
 #: What numbers nodes in the order in which they are recorded.
 numbers: Iterator[int] = count()
-#: How many `saved_tensors_hooks` are in force on all threads; each thread has its own pairs of hooks.
+#: How many `saved_tensors_hooks` are in force on all threads; each thread has its own pairs of hooks, the innermost last.
 _packing = 0
-
-
-class _Pairs(threading.local):
-    def __init__(self) -> None:
-        self.stack: list[tuple[Callable[[Any], Any], Callable[[Any], Any]]] = []
-
-
-_pairs = _Pairs()
+_pairs: ContextVar[tuple[tuple[Callable[[Any], Any], Callable[[Any], Any]], ...]] = ContextVar("_pairs", default=())
 
 
 class Node:
@@ -127,18 +120,18 @@ class saved_tensors_hooks:
 
     def __enter__(self) -> None:
         global _packing
-        _pairs.stack.append((self.pack_hook, self.unpack_hook))
+        _pairs.set((*_pairs.get(), (self.pack_hook, self.unpack_hook)))
         _packing += 1
 
     def __exit__(self, *_: object) -> None:
         global _packing
-        _pairs.stack.pop()
+        _pairs.set(_pairs.get()[:-1])
         _packing -= 1
 
 
 def packs() -> bool:
     """Whether what ops save goes through hooks on this thread."""
-    return bool(_packing and _pairs.stack)
+    return bool(_packing and _pairs.get())
 
 
 class Packed:
@@ -163,9 +156,8 @@ class Packed:
 def _packed(node: Node) -> tuple[Any, ...]:
     """What the node saves, through the innermost hooks."""
     saved: tuple[Any, ...] = node.saved or ()
-    if not _pairs.stack:
-        return saved
-    return tuple(_packed_value(node, value, *_pairs.stack[-1]) for value in saved)
+    pairs = _pairs.get()
+    return tuple(_packed_value(node, value, *pairs[-1]) for value in saved) if pairs else saved
 
 
 def _packed_value(node: Node, value: Any, pack: Callable[[Any], Any], hook: Callable[[Any], Any]) -> Any:
