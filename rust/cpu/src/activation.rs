@@ -11,7 +11,7 @@ pub enum Activation {
     /// 1 / (1 + e⁻ˣ)
     Sigmoid,
     Tanh,
-    /// x · Φ(x) = x/2 · (1 + erf(x/√2))
+    /// x · Φ(x), Φ the standard normal distribution.
     Gelu,
     /// x · sigmoid(x)
     Silu,
@@ -29,11 +29,7 @@ impl Activation {
             Activation::Relu => s.max(s.zero(), x),
             Activation::Sigmoid => T::sigmoid(s, x),
             Activation::Tanh => T::tanh(s, x),
-            Activation::Gelu => {
-                let half = s.mul(x, s.splat(T::from_f64(0.5)));
-                let scaled = s.mul(x, s.splat(T::from_f64(std::f64::consts::FRAC_1_SQRT_2)));
-                s.fma(half, T::erf(s, scaled), half)
-            }
+            Activation::Gelu => s.mul(x, T::normal_cdf(s, x).0),
             Activation::Silu => s.mul(x, T::sigmoid(s, x)),
         }
     }

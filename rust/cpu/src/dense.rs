@@ -1,9 +1,9 @@
 //! Arrays whose elements fill one block of memory, in any order of the dimensions: seen from one dimension they are
 //! three numbers, `(outer, n, inner)`, and a kernel over that dimension needs no strides.
 
-use ferrograd_array::{Array, Error, Layout, Result, Shape};
+use ferrograd_array::{Array, Element, Error, Layout, Result, Shape};
 
-use crate::copy_into;
+use crate::{copy_into, simd};
 
 /// `a` itself where it is dense, else a dense copy in the same memory order.
 pub fn dense(a: &Array) -> Result<Array> {
@@ -36,6 +36,12 @@ pub fn alike(op: &str, argument: &str, a: &Array, like: &Array) -> Result<Array>
         return Err(Error::dtype(op, argument, like.dtype(), a.dtype()));
     }
     arranged(a, like.layout())
+}
+
+/// Whether an array that is written in rows of `n` elements goes past the caches, in whole lines.
+pub fn streams_rows<T: Element>(out: &Array, n: usize) -> bool {
+    let line = |bytes: usize| bytes.is_multiple_of(64);
+    simd::streams(out.numel() * size_of::<T>()) && line(n * size_of::<T>()) && line(out.ptr::<T>().addr())
 }
 
 /// A dense array seen from dimension `dim`: element `(o, i, j)` of `(outer, n, inner)` is at `(o · n + i) · inner + j`.

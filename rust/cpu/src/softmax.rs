@@ -5,16 +5,18 @@
 
 use ferrograd_array::{Array, Result};
 
-use crate::dense::{Around, alike, dense};
+use crate::dense::{Around, alike, dense, streams_rows};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, Max, Sum, SumExp, by_float, dimension, segment_sum};
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::reduce::{self, Highest, Sum, by_float, dimension, lanes_below, segment_sum};
+use crate::simd::{Float, Kernel, Simd, prefetch, streamed, vectorize};
 
 /// Elements of a task, about.
 const TASK: usize = 16 * 1024;
 /// Columns of a task, a multiple of every strip's width.
 const COLUMNS: usize = 128;
+/// The longest row, in bytes, that is made in memory of its own before it is written past the caches.
+pub(crate) const DRAFT: usize = 64 * 1024;
 /// Vectors of a strip of columns.
 const STRIP: usize = 4;
 
@@ -56,9 +58,19 @@ fn backward<T: Float>(name: &str, y: &Array, g: &Array, dim: usize, op: impl Row
 /// A function of a row of one or two arrays.
 trait RowOp<T: Float>: Copy + Send + Sync {
     /// `n` elements side by side.
-    unsafe fn row<S: Simd<T>>(s: S, a: *const T, b: *const T, out: *mut T, n: usize);
+    unsafe fn row<S: Simd<T>>(s: S, a: *const T, b: *const T, out: Target<T>, n: usize);
     /// `NV` vectors of columns at once, `width` columns in all; rows are `step` apart.
     unsafe fn strip<S: Simd<T>, const NV: usize>(s: S, at: Strip<T>);
+}
+
+/// Where a row goes.
+#[derive(Clone, Copy)]
+struct Target<T> {
+    out: *mut T,
+    /// Where it lies until it is done: there, or in memory that stays in the cache.
+    draft: *mut T,
+    /// Whether it is written past the caches.
+    past: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -105,15 +117,16 @@ unsafe fn map<T: Float, S: Simd<T>>(
     s: S,
     a: *const T,
     b: *const T,
-    out: *mut T,
+    to: Target<T>,
     n: usize,
     f: impl Fn(S::V, S::V) -> S::V,
 ) {
+    let out = to.out;
     let mut i = 0;
     // SAFETY: the caller gives n elements at each pointer.
     unsafe {
         while i + S::LANES <= n {
-            s.store(out.add(i), f(s.load(a.add(i)), s.load(b.add(i))));
+            s.put(out.add(i), f(s.load(a.add(i)), s.load(b.add(i))), to.past);
             i += S::LANES;
         }
         if i < n {
@@ -123,35 +136,53 @@ unsafe fn map<T: Float, S: Simd<T>>(
     }
 }
 
+/// `Σ exp(x_i − max)` of a row, each term given to `keep`. Meanwhile the row behind it is fetched: as many loads as a row
+/// has wait for memory otherwise, and the terms wait for none.
+#[inline(always)]
+pub(crate) unsafe fn sum_exp<T: Float, S: Simd<T>>(
+    s: S,
+    x: *const T,
+    n: usize,
+    max: T,
+    mut keep: impl FnMut(usize, usize, S::V),
+) -> T {
+    let max = s.splat(max);
+    segment_sum::<T, S, 2>(
+        s,
+        n,
+        #[inline(always)]
+        |i, part| {
+            prefetch(x.wrapping_add(n + i));
+            // SAFETY: the caller gives n elements.
+            let e = T::exp_flushed(s, s.sub(unsafe { s.load_some(x.add(i), part) }, max));
+            keep(i, part, e);
+            if part == S::LANES { e } else { s.select(lanes_below(s, part), e, s.zero()) }
+        },
+    )
+}
+
 #[derive(Clone, Copy)]
 struct Softmax;
 
 impl<T: Float> RowOp<T> for Softmax {
     #[inline(always)]
-    unsafe fn row<S: Simd<T>>(s: S, x: *const T, _: *const T, out: *mut T, n: usize) {
+    unsafe fn row<S: Simd<T>>(s: S, x: *const T, _: *const T, out: Target<T>, n: usize) {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
-            let max = s.splat(reduce::dense::<T, S, Max>(s, x, n, s.zero()));
-            let sum: T = segment_sum(
+            let max = reduce::dense::<T, S, Highest>(s, x, n, s.zero());
+            let sum = sum_exp(
                 s,
+                x,
                 n,
+                max,
                 #[inline(always)]
-                |i, part| {
-                    let e = T::exp(s, s.sub(s.load_some(x.add(i), part), max));
-                    if part == S::LANES {
-                        s.store(out.add(i), e);
-                        e
-                    } else {
-                        s.store_partial(out.add(i), part, e);
-                        s.load_partial(out.add(i), part)
-                    }
-                },
+                |i, part, e| s.store_some(out.draft.add(i), part, e),
             );
             let scale = s.splat(T::ONE / sum);
             map(
                 s,
-                out,
-                out,
+                out.draft,
+                out.draft,
                 out,
                 n,
                 #[inline(always)]
@@ -168,7 +199,7 @@ impl<T: Float> RowOp<T> for Softmax {
         unsafe {
             for i in 0..at.n {
                 for v in 0..NV {
-                    let e = T::exp(s, s.sub(at.load(s, at.a, i, v), max[v]));
+                    let e = T::exp_flushed(s, s.sub(at.load(s, at.a, i, v), max[v]));
                     sum[v] = s.add(sum[v], e);
                     at.store(s, i, v, e);
                 }
@@ -203,11 +234,19 @@ struct LogSoftmax;
 
 impl<T: Float> RowOp<T> for LogSoftmax {
     #[inline(always)]
-    unsafe fn row<S: Simd<T>>(s: S, x: *const T, _: *const T, out: *mut T, n: usize) {
+    unsafe fn row<S: Simd<T>>(s: S, x: *const T, _: *const T, out: Target<T>, n: usize) {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
-            let max = s.splat(reduce::dense::<T, S, Max>(s, x, n, s.zero()));
-            let log = T::log(s, s.splat(reduce::dense::<T, S, SumExp>(s, x, n, max)));
+            let max = reduce::dense::<T, S, Highest>(s, x, n, s.zero());
+            let sum = sum_exp(
+                s,
+                x,
+                n,
+                max,
+                #[inline(always)]
+                |_, _, _| {},
+            );
+            let (max, log) = (s.splat(max), T::log(s, s.splat(sum)));
             map(
                 s,
                 x,
@@ -228,7 +267,7 @@ impl<T: Float> RowOp<T> for LogSoftmax {
         unsafe {
             for i in 0..at.n {
                 for v in 0..NV {
-                    sum[v] = s.add(sum[v], T::exp(s, s.sub(at.load(s, at.a, i, v), max[v])));
+                    sum[v] = s.add(sum[v], T::exp_flushed(s, s.sub(at.load(s, at.a, i, v), max[v])));
                 }
             }
             let mut log = sum;
@@ -249,10 +288,10 @@ struct SoftmaxGrad;
 
 impl<T: Float> RowOp<T> for SoftmaxGrad {
     #[inline(always)]
-    unsafe fn row<S: Simd<T>>(s: S, y: *const T, g: *const T, out: *mut T, n: usize) {
+    unsafe fn row<S: Simd<T>>(s: S, y: *const T, g: *const T, out: Target<T>, n: usize) {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
-            let dot: T = segment_sum(
+            let dot = segment_sum::<T, S, 4>(
                 s,
                 n,
                 #[inline(always)]
@@ -296,7 +335,7 @@ struct LogSoftmaxGrad;
 
 impl<T: Float> RowOp<T> for LogSoftmaxGrad {
     #[inline(always)]
-    unsafe fn row<S: Simd<T>>(s: S, y: *const T, g: *const T, out: *mut T, n: usize) {
+    unsafe fn row<S: Simd<T>>(s: S, y: *const T, g: *const T, out: Target<T>, n: usize) {
         // SAFETY: the caller gives n elements at each pointer.
         unsafe {
             let sum = s.splat(reduce::dense::<T, S, Sum>(s, g, n, s.zero()));
@@ -342,6 +381,8 @@ struct Task<T, R> {
     a: *const T,
     b: *const T,
     out: *mut T,
+    /// Whether rows are written past the caches.
+    past: bool,
     _op: R,
 }
 
@@ -350,12 +391,15 @@ impl<T: Float, R: RowOp<T>> Kernel<T> for Task<T, R> {
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
         let Around { n, inner, .. } = self.around;
+        let mut draft: Vec<T> = Vec::with_capacity(if self.past { n } else { 0 });
         for o in self.first..self.last {
             let at = o * n * inner;
             // SAFETY: rows and columns inside the arrays, which are dense; each task has its own.
             unsafe {
                 if inner == 1 {
-                    R::row(s, self.a.add(at), self.b.add(at), self.out.add(at), n);
+                    let out = self.out.add(at);
+                    let draft = if self.past { draft.as_mut_ptr() } else { out };
+                    R::row(s, self.a.add(at), self.b.add(at), Target { out, draft, past: self.past }, n);
                     continue;
                 }
                 let mut j = self.left;
@@ -374,6 +418,9 @@ impl<T: Float, R: RowOp<T>> Kernel<T> for Task<T, R> {
                     }
                 }
             }
+        }
+        if self.past {
+            streamed();
         }
     }
 }
@@ -396,10 +443,12 @@ fn along<T: Float>(a: &Array, b: &Array, dim: usize, op: impl RowOp<T>) -> Resul
     } else {
         path!("softmax/columns", parallel);
     }
+    let past = inner == 1 && n * size_of::<T>() <= DRAFT && streams_rows::<T>(&out, n);
     parallel::run(outer.div_ceil(many) * blocks, ns, |task| {
         let (first, left) = (task / blocks * many, task % blocks * COLUMNS);
         let (last, right) = ((first + many).min(outer), (left + COLUMNS).min(inner));
-        vectorize(Task::<T, _> { around, first, last, left, right, a: pa.get(), b: pb.get(), out: po.get(), _op: op });
+        let (a, b, out) = (pa.get(), pb.get(), po.get());
+        vectorize(Task::<T, _> { around, first, last, left, right, a, b, out, past, _op: op });
     });
     Ok(out)
 }
@@ -544,6 +593,25 @@ mod tests {
             }
             parallel::set_num_threads(before);
         });
+    }
+
+    #[test]
+    fn rows_written_past_the_caches_are_those_of_halves() {
+        let (rows, n) = (1100, 2048);
+        let [x, g] = [3, 4].map(|seed| array::<f32>(&noise(rows * n, seed), &[rows, n]));
+        let run = |first: usize, count: usize| {
+            let [x, g] = [&x, &g].map(|a| a.view(a.layout().sliced(0, first, 1, count)));
+            let (y, log) = (softmax(&x, 1).unwrap(), log_softmax(&x, 1).unwrap());
+            let grads = [softmax_grad(&y, &g, 1).unwrap(), log_softmax_grad(&log, &g, 1).unwrap()];
+            [&[y, log][..], &grads].concat().iter().map(|a| a.to_vec::<f32>()).collect::<Vec<_>>()
+        };
+        on_every_isa(|| {
+            let [whole, front, back] = [run(0, rows), run(0, rows / 2), run(rows / 2, rows / 2)];
+            for k in 0..4 {
+                assert!(whole[k] == [&front[k][..], &back[k]].concat(), "result {k}");
+            }
+        });
+        assert!(crate::simd::streams(rows * n * 4) && !crate::simd::streams(rows / 2 * n * 4));
     }
 
     #[test]

@@ -148,11 +148,11 @@ impl<T: Float> Softmax<T> {
                 s.store(at, now);
                 // Where nothing is seen yet: exp(−∞ − 0) is the 0 that it should be.
                 base[v] = s.select(s.eq(now, s.splat(T::NEG_INFINITY)), s.zero(), now);
-                correction[v] = T::exp(s, s.sub(before, base[v]));
+                correction[v] = T::exp_flushed(s, s.sub(before, base[v]));
             }
             for j in 0..self.keys {
                 for v in 0..NV {
-                    let e = T::exp(s, s.sub(s.load(place(j, v)), base[v]));
+                    let e = T::exp_flushed(s, s.sub(s.load(place(j, v)), base[v]));
                     part[v] = s.add(part[v], e);
                     s.store(place(j, v), e);
                 }
@@ -335,7 +335,7 @@ impl<T: Float> Kernel<T> for Scores<T> {
                     let (w, h) = (self.weights.add(j * self.step + i), self.gradients.add(j * self.step + i));
                     let mut weight = s.load(w);
                     if self.log_sums.is_some() {
-                        weight = T::exp(s, s.sub(weight, log));
+                        weight = T::exp_flushed(s, s.sub(weight, log));
                         s.store(w, weight);
                     }
                     s.store(h, s.mul(weight, s.sub(s.load(h), dot)));

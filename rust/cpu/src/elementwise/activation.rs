@@ -85,19 +85,6 @@ fn gelu_inner<T: Float, S: Simd<T>>(s: S, x: S::V) -> (S::V, S::V) {
     (u, s.fma(square, c(s, 3.0 * 0.044715 * scale), c(s, scale)))
 }
 
-/// `Φ(x) = ½ (1 + erf(x/√2))`
-#[inline(always)]
-fn normal_cdf<T: Float, S: Simd<T>>(s: S, x: S::V) -> S::V {
-    s.mul(c(s, 0.5), s.add(c(s, 1.0), T::erf(s, s.mul(x, c(s, FRAC_1_SQRT_2)))))
-}
-
-/// `φ(x) = e^(−x²/2) / √(2π)`
-#[inline(always)]
-fn normal_pdf<T: Float, S: Simd<T>>(s: S, x: S::V) -> S::V {
-    let e = T::exp(s, s.mul(s.mul(x, x), c(s, -0.5)));
-    s.mul(e, c(s, 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2))
-}
-
 activation! {
     leaky_relu, LeakyRelu { negative_slope }, "`a_i` above 0, else `negative_slope · a_i`",
         |p, s, x| s.select(s.lt(s.zero(), x), x, s.mul(x, c(s, p.negative_slope)));
@@ -149,7 +136,11 @@ gradient! {
             s.select(outside, s.zero(), g)
         };
     gelu_grad, GeluGrad {}, "input", "`g_i (Φ(x_i) + x_i φ(x_i))`",
-        |_p, s, g, x| s.mul(g, s.fma(x, normal_pdf(s, x), normal_cdf(s, x)));
+        |_p, s, g, x| {
+            let (cdf, density) = T::normal_cdf(s, x);
+            let root = c(s, 0.5 * FRAC_2_SQRT_PI * FRAC_1_SQRT_2);
+            s.mul(g, s.fma(s.mul(x, root), density, cdf))
+        };
     gelu_tanh_grad, GeluTanhGrad {}, "input", "`g_i ½ (1 + t + x_i (1 − t²) u')`, `t = tanh u` of [`gelu_tanh`]",
         |_p, s, g, x| {
             let one = c(s, 1.0);

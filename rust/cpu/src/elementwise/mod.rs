@@ -36,7 +36,7 @@ pub use unary::*;
 
 use crate::cast::copy_into;
 use crate::parallel::SyncPtr;
-use crate::simd::{Float, Scalar, Simd};
+use crate::simd::{Float, Scalar, Simd, streamed};
 use crate::strided::Plan;
 pub(crate) use walk::{Map, apply, by_size};
 
@@ -110,7 +110,18 @@ pub(crate) trait Ternary<T: Float>: Copy + Send + Sync {
 }
 
 /// A function over vectors of `T` as a loop.
-struct Vectors<T, F>(F, PhantomData<T>);
+struct Vectors<T, F> {
+    f: F,
+    /// Whether results are written past the caches, in whole lines.
+    past: bool,
+    lane: PhantomData<T>,
+}
+
+impl<T, F> Vectors<T, F> {
+    fn new(f: F) -> Self {
+        Self { f, past: false, lane: PhantomData }
+    }
+}
 
 impl<T, F: Copy> Clone for Vectors<T, F> {
     fn clone(&self) -> Self {
@@ -134,15 +145,22 @@ macro_rules! vectors {
                 // SAFETY: n elements at each pointer.
                 unsafe {
                     while i + S::LANES <= n {
-                        s.store(p[0].add(i), self.0.apply(s, $(s.load(p[$k].add(i))),*));
+                        s.put(p[0].add(i), self.f.apply(s, $(s.load(p[$k].add(i))),*), self.past);
                         i += S::LANES;
                     }
                     if i < n {
                         let rest = n - i;
-                        let v = self.0.apply(s, $(s.load_partial(p[$k].add(i), rest)),*);
+                        let v = self.f.apply(s, $(s.load_partial(p[$k].add(i), rest)),*);
                         s.store_partial(p[0].add(i), rest, v);
                     }
                 }
+                if self.past {
+                    streamed();
+                }
+            }
+
+            fn past_caches(self) -> Self {
+                Self { past: true, ..self }
             }
         }
     };
@@ -265,11 +283,11 @@ fn map3<M: Map<4>>(
 }
 
 fn float1<T: Float, F: Unary<T>>(op: &str, a: &Array, out: Option<&Array>, f: F) -> Result<Array> {
-    map1(op, a, T::DTYPE, out, Vectors(f, PhantomData::<T>))
+    map1(op, a, T::DTYPE, out, Vectors::<T, _>::new(f))
 }
 
 fn float2<T: Float, F: Binary<T>>(op: &str, a: &Array, b: &Array, out: Option<&Array>, f: F) -> Result<Array> {
-    map2(op, a, b, T::DTYPE, out, Vectors(f, PhantomData::<T>))
+    map2(op, a, b, T::DTYPE, out, Vectors::<T, _>::new(f))
 }
 
 fn float3<T: Float, F: Ternary<T>>(
@@ -279,7 +297,7 @@ fn float3<T: Float, F: Ternary<T>>(
     out: Option<&Array>,
     f: F,
 ) -> Result<Array> {
-    map3(op, names, operands, T::DTYPE, out, Vectors(f, PhantomData::<T>))
+    map3(op, names, operands, T::DTYPE, out, Vectors::<T, _>::new(f))
 }
 
 /// That a dtype is not for this op, and what to do about it.

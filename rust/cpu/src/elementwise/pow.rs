@@ -229,7 +229,7 @@ fn simple<T: Float>(a: &Array, b: &Array, out: Option<&Array>) -> Option<Result<
     let y = unsafe { *b.ptr::<T>() }.to_f64();
     let f = Simple::of(y)?;
     // An `out` that the exponent lies in is written while it is no longer read.
-    Some(map1("pow", a, T::DTYPE, out, Vectors(f, std::marker::PhantomData::<T>)))
+    Some(map1("pow", a, T::DTYPE, out, Vectors::<T, _>::new(f)))
 }
 
 /// Whole powers of integers; a negative exponent is an error, before anything is written.

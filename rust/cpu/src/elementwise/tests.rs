@@ -578,6 +578,29 @@ fn threads_do_not_change_the_bits() {
 }
 
 #[test]
+fn results_written_past_the_caches_are_those_of_halves() {
+    let n = (9 << 20) + 5;
+    let noise: Vec<f32> = (0..n).map(|i| (i * 7919 % 1013) as f32 - 500.0).collect();
+    let a = Array::from_slice(&noise, &[n]).unwrap();
+    let b = a.view(a.layout().sliced(0, n - 1, -1, n));
+    let b = contiguous(&b).unwrap();
+    let run = |first: usize, count: usize| {
+        let [a, b] = [&a, &b].map(|x| x.view(x.layout().sliced(0, first, 1, count)));
+        let own = contiguous(&a).unwrap();
+        relu(&own, Some(&own)).unwrap();
+        [relu(&a, None).unwrap(), mul(&a, &b, None).unwrap(), own].map(|x| x.to_vec::<f32>())
+    };
+    every_isa(|| {
+        let half = n / 2 / 64 * 64;
+        let [whole, front, back] = [run(0, n), run(0, half), run(half, n - half)];
+        for k in 0..3 {
+            assert!(whole[k] == [&front[k][..], &back[k]].concat(), "result {k}");
+        }
+    });
+    assert!(n * 4 >= walk::BEYOND && (n / 2 + 64) * 4 < walk::BEYOND);
+}
+
+#[test]
 fn huber_of_what_is_not_finite() {
     let of = |x: f32, y: f32, delta: f64| {
         let at = |v: f32| Array::from_slice(&[v], &[1]).unwrap();

@@ -22,6 +22,10 @@ const SHORT: usize = 64;
 /// column at a time would miss the cache at every element.
 const REORDER_ABOVE: usize = 16 * 1024;
 
+/// Bytes from which a result is written past the caches: a chain of ops reads it again at once, from the third level if it
+/// was left there.
+pub(super) const BEYOND: usize = 32 << 20;
+
 /// What is done with `n` elements that lie side by side in every array: `p[0]` is the result, the others are read.
 pub(crate) trait Map<const P: usize>: Copy + Send + Sync {
     /// Whose vectors are used; a loop without vectors names any.
@@ -35,6 +39,11 @@ pub(crate) trait Map<const P: usize>: Copy + Send + Sync {
     /// `n` elements can be read at each pointer, and written at the first; the first may be equal to another one of
     /// the same element size, and otherwise overlaps none.
     unsafe fn dense<S: Simd<Self::Lane>>(self, s: S, p: [*mut u8; P], n: usize);
+
+    /// The same, written past the caches in whole lines, if it knows how.
+    fn past_caches(self) -> Self {
+        self
+    }
 
     /// [`dense`](Self::dense) with the instruction set in force. A loop that waits for memory anyway may be compiled
     /// once, for the least of them.
@@ -89,6 +98,10 @@ pub(crate) fn apply<M: Map<P>, const P: usize>(map: M, arrays: [&Array; P]) {
         return;
     }
     path!("elementwise/dense", parallel);
+    const LINE: usize = 64;
+    const { assert!((BLOCK * M::SIZES[0]).is_multiple_of(LINE)) };
+    let past = n * M::SIZES[0] >= BEYOND && p[0].addr().is_multiple_of(LINE) && !p[1..].contains(&p[0]);
+    let map = if past { map.past_caches() } else { map };
     let p = p.map(SyncPtr::new);
     parallel::for_range(n, BLOCK, M::NS, |start, end| {
         // SAFETY: the stretch lies inside the arrays, which are contiguous and have n elements each.

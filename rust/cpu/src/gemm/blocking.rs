@@ -8,14 +8,14 @@ use std::mem::MaybeUninit;
 
 use ferrograd_array::{Buffer, Result};
 
-use super::microkernel::{MAX_TILE, Tile, prefetch, tile_shape};
+use super::microkernel::{MAX_TILE, Tile, tile_shape};
 use super::pack::Pack;
 use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
 use crate::cache;
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{self, Float, Kernel, Simd, copy_matrix, streamed};
+use crate::simd::{self, Float, Kernel, Simd, copy_matrix, prefetch, streamed};
 
 /// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
 const KC_BYTES: usize = 2048;

@@ -2,7 +2,7 @@
 
 use super::{Bias, Epilogue};
 use crate::activation::Activation;
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Simd, prefetch};
 
 /// The most elements a tile has on any instruction set (AVX-512, f32: 32 × 12).
 pub const MAX_TILE: usize = 384;
@@ -174,19 +174,6 @@ impl<T: Float> Tile<T> {
             }
         }
     }
-}
-
-/// Fetches the line of `p` into the first cache.
-#[inline(always)]
-pub(super) fn prefetch<T>(p: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is harmless.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(p.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
 }
 
 impl<T: Float> Epilogue<T> {

@@ -5,9 +5,8 @@
 //! last index there may be any number, as nothing computed from it is kept.
 
 use super::blocking::{LINE, Plan};
-use super::microkernel::prefetch;
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{Float, Kernel, Simd, prefetch};
 
 /// An operand in memory: element (i, p) is at `ptr + i·step + p·depth_step`.
 #[derive(Clone, Copy)]

@@ -10,11 +10,12 @@
 use ferrograd_array::{Array, DType, Error, Result, Shape};
 
 use crate::copy_into;
-use crate::dense::{Around, arranged, dense, without};
+use crate::dense::{Around, arranged, dense, streams_rows, without};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::reduce::{self, Max, SumExp, by_float, lanes_below, segment_sum};
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::reduce::{self, Highest, by_float, lanes_below};
+use crate::simd::{Float, Kernel, Simd, streamed, vectorize};
+use crate::softmax::{DRAFT, sum_exp};
 
 /// What becomes of the losses of the samples.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -169,7 +170,7 @@ pub fn cross_entropy_grad(
 fn forward<T: Float>(logits: &Array, target: &Array, weight: Option<&Array>, options: Options) -> Result<Array> {
     let samples = samples::<T>("cross_entropy", logits, target, weight, options)?;
     let losses = Array::with_layout(without(samples.logits.layout(), class_dim(logits)), T::DTYPE)?;
-    samples.run(losses.ptr_mut::<T>(), std::ptr::null(), std::ptr::null_mut());
+    samples.run(losses.ptr_mut::<T>(), std::ptr::null(), std::ptr::null_mut(), false);
     if options.reduction == Reduction::None {
         return Ok(losses);
     }
@@ -205,13 +206,15 @@ fn backward<T: Float>(
     }
     let g = if options.reduction == Reduction::None { arranged(g, &rest)? } else { g.clone() };
     let out = Array::empty_like(&samples.logits, logits.shape(), T::DTYPE)?;
-    samples.run(std::ptr::null_mut(), g.ptr::<T>(), out.ptr_mut::<T>());
+    let Around { n, inner, .. } = samples.around;
+    let past = inner == 1 && n * size_of::<T>() <= DRAFT && streams_rows::<T>(&out, n);
+    samples.run(std::ptr::null_mut(), g.ptr::<T>(), out.ptr_mut::<T>(), past);
     Ok(out)
 }
 
 impl<T: Float> Samples<T> {
-    /// Writes the losses, or (where `grad` is given) the gradients of the logits.
-    fn run(&self, losses: *mut T, g: *const T, grad: *mut T) {
+    /// Writes the losses, or (where `grad` is given) the gradients of the logits, those `past` the caches or not.
+    fn run(&self, losses: *mut T, g: *const T, grad: *mut T, past: bool) {
         let Around { outer, n, inner } = self.around;
         let blocks = inner.div_ceil(COLUMNS).max(1);
         let many = (TASK / (n * inner.min(COLUMNS)).max(1)).max(1);
@@ -234,6 +237,7 @@ impl<T: Float> Samples<T> {
                 losses: losses.get(),
                 g: g.get(),
                 grad: grad.get(),
+                past,
             });
         });
     }
@@ -248,6 +252,8 @@ struct Task<'a, T> {
     losses: *mut T,
     g: *const T,
     grad: *mut T,
+    /// Whether the gradients go past the caches, from rows made in memory of their own.
+    past: bool,
 }
 
 impl<T: Float> Kernel<T> for Task<'_, T> {
@@ -256,11 +262,12 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
     fn run<S: Simd<T>>(self, s: S) {
         let Around { n, inner, .. } = self.samples.around;
         let x = self.samples.logits.ptr::<T>();
+        let mut draft: Vec<T> = Vec::with_capacity(if self.past { n } else { 0 });
         for o in self.first..self.last {
             // SAFETY: the arrays are dense and of the sizes that `samples` checked; each task has its own samples.
             unsafe {
                 if inner == 1 {
-                    self.row(s, o, x.add(o * n));
+                    self.row(s, o, x.add(o * n), draft.as_mut_ptr());
                     continue;
                 }
                 let mut j = self.left;
@@ -270,6 +277,9 @@ impl<T: Float> Kernel<T> for Task<'_, T> {
                     j += width;
                 }
             }
+        }
+        if self.past {
+            streamed();
         }
     }
 }
@@ -315,7 +325,7 @@ impl<T: Float> Task<'_, T> {
     }
 
     #[inline(always)]
-    unsafe fn row<S: Simd<T>>(&self, s: S, i: usize, x: *const T) {
+    unsafe fn row<S: Simd<T>>(&self, s: S, i: usize, x: *const T, draft: *mut T) {
         let n = self.samples.around.n;
         let (sharp, smooth) = self.shares();
         let smoothing = self.samples.options.label_smoothing > 0.0;
@@ -328,9 +338,16 @@ impl<T: Float> Task<'_, T> {
                 }
                 return;
             };
-            let max = reduce::dense::<T, S, Max>(s, x, n, s.zero());
+            let max = reduce::dense::<T, S, Highest>(s, x, n, s.zero());
             if self.grad.is_null() {
-                let sum = reduce::dense::<T, S, SumExp>(s, x, n, s.splat(max));
+                let sum = sum_exp(
+                    s,
+                    x,
+                    n,
+                    max,
+                    #[inline(always)]
+                    |_, _, _| {},
+                );
                 let log = first(s, T::log(s, s.splat(sum)));
                 let mut loss = sharp * w * (log - (*x.add(t) - max));
                 if smoothing {
@@ -340,30 +357,44 @@ impl<T: Float> Task<'_, T> {
                 return;
             }
             let out = self.grad.add(i * n);
-            let max = s.splat(max);
+            let draft = if self.past { draft } else { out };
             // The row stays in the cache until it is scaled.
-            let sum: T = segment_sum(
+            let sum = sum_exp(
                 s,
+                x,
                 n,
+                max,
                 #[inline(always)]
-                |c, part| {
-                    let e = T::exp(s, s.sub(s.load_some(x.add(c), part), max));
-                    s.store_some(out.add(c), part, e);
-                    if part == S::LANES { e } else { s.load_partial(out.add(c), part) }
-                },
+                |c, part, e| s.store_some(draft.add(c), part, e),
             );
             let factor = s.splat(k * self.pull(w) / sum);
-            for c in (0..n).step_by(S::LANES) {
-                let part = S::LANES.min(n - c);
-                s.store_some(out.add(c), part, s.mul(s.load_some(out.add(c), part), factor));
-            }
             if smoothing {
-                for c in 0..n {
-                    let wc = self.samples.weight.as_ref().map_or(T::ONE, |w| w[c]);
-                    *out.add(c) = *out.add(c) - k * smooth * wc;
+                for c in (0..n).step_by(S::LANES) {
+                    let part = S::LANES.min(n - c);
+                    let wc = match &self.samples.weight {
+                        Some(w) => s.load_partial(w.as_ptr().add(c), part),
+                        None => s.splat(T::ONE),
+                    };
+                    let pulled = s.mul(s.load_some(draft.add(c), part), factor);
+                    s.store_some(draft.add(c), part, s.sub(pulled, s.mul(wc, s.splat(k * smooth))));
                 }
             }
-            *out.add(t) = *out.add(t) - k * sharp * w;
+            let target = s.splat(T::from_f64((t % S::LANES) as f64));
+            for c in (0..n).step_by(S::LANES) {
+                let part = S::LANES.min(n - c);
+                let mut v = s.load_some(draft.add(c), part);
+                if !smoothing {
+                    v = s.mul(v, factor);
+                }
+                if t / S::LANES == c / S::LANES {
+                    v = s.select(s.eq(s.ramp(), target), s.sub(v, s.splat(k * sharp * w)), v);
+                }
+                if part == S::LANES {
+                    s.put(out.add(c), v, self.past);
+                } else {
+                    s.store_partial(out.add(c), part, v);
+                }
+            }
         }
     }
 
@@ -405,7 +436,7 @@ impl<T: Float> Task<'_, T> {
             }
             let (mut sum, out) = (s.zero(), self.grad.wrapping_add(o * n * inner + j));
             for c in 0..n {
-                let e = T::exp(s, s.sub(s.load_some(x.add(c * inner), width), max));
+                let e = T::exp_flushed(s, s.sub(s.load_some(x.add(c * inner), width), max));
                 if !self.grad.is_null() {
                     s.store_some(out.add(c * inner), width, e);
                 }

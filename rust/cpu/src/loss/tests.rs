@@ -180,3 +180,25 @@ fn threads_change_no_bit() {
         parallel::set_num_threads(before);
     });
 }
+
+#[test]
+fn gradients_written_past_the_caches_are_those_of_halves() {
+    let (rows, n) = (1100, 2048);
+    let x = array::<f32>(&noise(rows * n, 3), &[rows, n]);
+    let target: Vec<i64> = (0..rows).map(|i| if i % 7 == 0 { -100 } else { (i * 37 % n) as i64 }).collect();
+    let target = Array::from_slice(&target, &[rows]).unwrap();
+    let weight = array::<f32>(&noise(n, 5), &[n]);
+    let g = Array::scalar(1.5f32).unwrap();
+    for (label_smoothing, weight) in [(0.0, None), (0.0, Some(&weight)), (0.1, None), (0.1, Some(&weight))] {
+        let options = Options { ignore_index: -100, reduction: Reduction::Sum, label_smoothing };
+        let run = |first: usize, count: usize| {
+            let [x, target] = [&x, &target].map(|a| a.view(a.layout().sliced(0, first, 1, count)));
+            cross_entropy_grad(&g, &x, &target, weight, options).unwrap().to_vec::<f32>()
+        };
+        on_every_isa(|| {
+            let [whole, front, back] = [run(0, rows), run(0, rows / 2), run(rows / 2, rows / 2)];
+            assert!(whole == [front, back].concat());
+        });
+    }
+    assert!(crate::simd::streams(rows * n * 4) && !crate::simd::streams(rows / 2 * n * 4));
+}

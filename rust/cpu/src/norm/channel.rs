@@ -241,7 +241,7 @@ impl<T: Float, F: Summands<T>> Kernel<T> for SumPlanes<T, F> {
             unsafe {
                 let p = splat(s, self.p, c);
                 let x = self.x;
-                let [first, second]: [T; 2] = segment_sums(
+                let [first, second]: [T; 2] = segment_sums::<T, S, 2, 4>(
                     s,
                     inner,
                     #[inline(always)]

@@ -2,10 +2,11 @@ use ferrograd_array::{Array, Error, Result, Shape};
 
 use super::{Gradients, row};
 use crate::contiguous;
+use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
 use crate::reduce::{self, Sum, by_float, lanes_below, segment_sums};
-use crate::simd::{self, Float, Kernel, Simd, inlined, streamed, vectorize};
+use crate::simd::{Float, Kernel, Simd, inlined, streamed, vectorize};
 
 /// Elements of a task, about.
 const TASK: usize = 16 * 1024;
@@ -85,7 +86,7 @@ fn forward<T: Float>(
             last,
             n,
             eps,
-            stream: streams::<T>(&y, n),
+            stream: streams_rows::<T>(&y, n),
         });
     });
     Ok((y, mean, rstd))
@@ -122,11 +123,7 @@ impl<T: Float> Kernel<T> for Forward<T> {
                 while i + S::LANES <= n {
                     let unit = s.mul(s.sub(s.load(x.add(i)), mean), rstd);
                     let v = s.fma(unit, s.load(self.weight.add(i)), s.load(self.bias.add(i)));
-                    if self.stream {
-                        s.stream(y.add(i), v);
-                    } else {
-                        s.store(y.add(i), v);
-                    }
+                    s.put(y.add(i), v, self.stream);
                     i += S::LANES;
                 }
                 if i < n {
@@ -143,19 +140,13 @@ impl<T: Float> Kernel<T> for Forward<T> {
     }
 }
 
-/// Whether rows of `n` elements are written past the caches, in whole lines.
-fn streams<T: Float>(out: &Array, n: usize) -> bool {
-    let line = |bytes: usize| bytes.is_multiple_of(64);
-    simd::streams(out.numel() * size_of::<T>()) && line(n * size_of::<T>()) && line(out.ptr::<T>().addr())
-}
-
 /// Mean and biased variance of a row; what rounding leaves in the mean is found with the squares and taken out of both.
 #[inline(always)]
 unsafe fn moments<T: Float, S: Simd<T>>(s: S, x: *const T, n: usize, count: T) -> (T, T) {
     // SAFETY: as the caller's: n elements.
     let mean = unsafe { reduce::dense::<T, S, Sum>(s, x, n, s.zero()) } / count;
     let center = s.splat(mean);
-    let [first, second]: [T; 2] = segment_sums(
+    let [first, second]: [T; 2] = segment_sums::<T, S, 2, 4>(
         s,
         n,
         #[inline(always)]
@@ -210,7 +201,7 @@ fn backward<T: Float>(
             first: b * block,
             last: ((b + 1) * block).min(count),
             n,
-            stream: dx.as_ref().is_some_and(|dx| streams::<T>(dx, n)),
+            stream: dx.as_ref().is_some_and(|dx| streams_rows::<T>(dx, n)),
         });
     });
     if !parameters {
@@ -262,7 +253,7 @@ impl<T: Float> Kernel<T> for Backward<T> {
                 );
                 let mut means = [s.zero(); 2];
                 if !self.dx.is_null() {
-                    let sums: [T; 2] = segment_sums(
+                    let sums: [T; 2] = segment_sums::<T, S, 2, 4>(
                         s,
                         n,
                         #[inline(always)]

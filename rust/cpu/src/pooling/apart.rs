@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ferrograd_array::Array;
 use smallvec::SmallVec;
 
+use super::max::EXACT;
 use super::{Axis, Geometry, offset};
+use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, MOST_LANES, Simd, streamed, vectorize};
 
 /// Input elements of a task.
 const BLOCK: usize = 1 << 14;
 
 /// What windows give to their elements.
-pub(super) trait Share<T>: Copy + Sync {
+pub(super) trait Share<T: Float>: Copy + Sync {
     /// Windows side by side in memory.
     type Windows: Windows<T>;
     /// Strides of what is read of a window, which must lie side by side.
@@ -24,13 +26,13 @@ pub(super) trait Share<T>: Copy + Sync {
     fn windows(&self, at: [usize; 5]) -> Self::Windows;
 }
 
-pub(super) trait Windows<T>: Copy {
-    type Window: Copy;
+pub(super) trait Windows<T: Float>: Copy {
+    /// What windows `j..j + n` give, and the flat index of the element that each gives it to, where it is one.
     /// # Safety
-    /// There is a window `j`.
-    unsafe fn load(self, j: usize) -> Self::Window;
-    /// What the element at this flat index of its plane gets, and whether it counts.
-    fn give(self, window: Self::Window, flat: i64) -> (T, bool);
+    /// There are these windows.
+    unsafe fn load<S: Simd<T>>(self, s: S, j: usize, n: usize) -> (S::V, S::V);
+    /// What the elements at these flat indices of their plane get, and which of them count.
+    fn give<S: Simd<T>>(self, s: S, windows: (S::V, S::V), flat: S::V) -> (S::V, S::M);
 }
 
 /// Which neighbours are computed together.
@@ -59,7 +61,7 @@ pub(super) fn spread<T: Float, S: Share<T>>(g: &Geometry, out: &Array, share: S)
     let so = g.strides(out.layout());
     let apart = g.axes.iter().all(|a| a.out == 1 || a.stride > (a.kernel - 1) * a.dilation);
     let along = Along::of(g, &so, &share.strides())?;
-    if !apart || out.numel() == 0 {
+    if !apart || out.numel() == 0 || g.planes().0 as i64 > EXACT {
         return None;
     }
     let [d, h, _] = g.axes;
@@ -71,7 +73,8 @@ pub(super) fn spread<T: Float, S: Share<T>>(g: &Geometry, out: &Array, share: S)
         path!("pooling/grad_channels", parallel);
     }
     let missed = AtomicBool::new(false);
-    let bands = Bands { g, out: (SyncPtr::new(out.ptr_mut::<T>()), so), share, along, start: 0, end: 0 };
+    let past = streams_rows::<T>(out, g.axes[2].size);
+    let bands = Bands { g, out: (SyncPtr::new(out.ptr_mut::<T>()), so), share, along, past, start: 0, end: 0 };
     let block = (BLOCK * count / out.numel()).max(1);
     parallel::for_range(count, block, out.numel() as f64 * 0.3 / count as f64, |start, end| {
         if !vectorize(Bands { start, end, ..bands }) {
@@ -89,6 +92,8 @@ struct Bands<'a, T, H> {
     out: (SyncPtr<T>, [isize; 5]),
     share: H,
     along: Along,
+    /// Whether rows of windows of two columns are written past the caches.
+    past: bool,
     start: usize,
     end: usize,
 }
@@ -111,7 +116,7 @@ fn is_tap(a: &Axis, o: usize, i: usize) -> bool {
 impl<T: Float, H: Share<T>> Kernel<T> for Bands<'_, T, H> {
     type Output = bool;
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) -> bool {
+    fn run<S: Simd<T>>(self, s: S) -> bool {
         let [d, h, w] = self.g.axes;
         let (out, so) = self.out;
         // Which columns are taps of the window that they are nearest to.
@@ -137,19 +142,19 @@ impl<T: Float, H: Share<T>> Kernel<T> for Bands<'_, T, H> {
             unsafe {
                 if let Along::Row(kernel) = self.along {
                     let windows = self.share.windows([n, c, od, oh, 0]);
-                    let mut found = 0;
+                    let mut found = 0.0;
                     for &(z, y, in_row) in &rows {
                         let (to, flat) = (at(z, y, 0), ((z * h.size + y) * w.size) as i64);
                         let written = if in_row { w.out * kernel } else { 0 };
                         found += match kernel {
-                            _ if !in_row => 0,
-                            2 => of_row::<T, H::Windows, 2>(windows, w.out, to, flat),
-                            3 => of_row::<T, H::Windows, 3>(windows, w.out, to, flat),
-                            _ => of_row::<T, H::Windows, 4>(windows, w.out, to, flat),
+                            _ if !in_row => 0.0,
+                            2 => of_row::<T, S, H::Windows, 2>(s, windows, w.out, to, flat, self.past),
+                            3 => of_row::<T, S, H::Windows, 3>(s, windows, w.out, to, flat, false),
+                            _ => of_row::<T, S, H::Windows, 4>(s, windows, w.out, to, flat, false),
                         };
                         std::slice::from_raw_parts_mut(to.add(written), w.size - written).fill(T::ZERO);
                     }
-                    all &= found == w.out as i64;
+                    all &= found == w.out as f64;
                     continue;
                 }
                 for ow in 0..w.out {
@@ -164,15 +169,12 @@ impl<T: Float, H: Share<T>> Kernel<T> for Bands<'_, T, H> {
                         }
                     }
                     let windows = self.share.windows([n, c, od, oh, ow]);
-                    all &= match taps.len() {
-                        2 => of_window::<T, H::Windows, 2>(windows, self.g.c, &taps),
-                        4 => of_window::<T, H::Windows, 4>(windows, self.g.c, &taps),
-                        8 => of_window::<T, H::Windows, 8>(windows, self.g.c, &taps),
-                        9 => of_window::<T, H::Windows, 9>(windows, self.g.c, &taps),
-                        _ => of_any_window(windows, self.g.c, &taps),
-                    };
+                    all &= of_window(s, windows, self.g.c, &taps);
                 }
             }
+        }
+        if self.past {
+            streamed();
         }
         all
     }
@@ -180,60 +182,83 @@ impl<T: Float, H: Share<T>> Kernel<T> for Bands<'_, T, H> {
 
 /// Writes one row of the elements of `n` windows of `K` columns; how many elements count.
 #[inline(always)]
-unsafe fn of_row<T: Float, W: Windows<T>, const K: usize>(windows: W, n: usize, to: *mut T, flat: i64) -> i64 {
-    let mut found = 0;
-    for j in 0..n {
+unsafe fn of_row<T: Float, S: Simd<T>, W: Windows<T>, const K: usize>(
+    s: S,
+    windows: W,
+    n: usize,
+    to: *mut T,
+    flat: i64,
+    past: bool,
+) -> f64 {
+    const { assert!(S::LANES <= MOST_LANES) };
+    let whole = |x: i64| s.splat(T::from_f64(x as f64));
+    let ramp = s.mul(s.ramp(), whole(K as i64));
+    let mut found = s.zero();
+    for j in (0..n).step_by(S::LANES) {
+        let part = S::LANES.min(n - j);
         // SAFETY: the caller's promise.
         unsafe {
-            let window = windows.load(j);
+            let window = windows.load(s, j, part);
+            let mut columns = [s.zero(); K];
             for k in 0..K {
-                let (v, here) = windows.give(window, flat + (K * j + k) as i64);
-                *to.add(K * j + k) = v;
-                found += here as i64;
+                let (v, here) = windows.give(s, window, s.add(ramp, whole(flat + (K * j + k) as i64)));
+                columns[k] = v;
+                let counts = s.select(here, s.splat(T::ONE), s.zero());
+                found = s.add(found, if part == S::LANES { counts } else { first(s, counts, part) });
+            }
+            let to = to.add(K * j);
+            if K == 2 {
+                let (a, b) = s.zip(columns[0], columns[1]);
+                if part == S::LANES {
+                    s.put(to, a, past);
+                    s.put(to.add(S::LANES), b, past);
+                } else {
+                    s.store_two(to, 2 * part, a, b);
+                }
+                continue;
+            }
+            let mut lanes = [[T::ZERO; MOST_LANES]; K];
+            for k in 0..K {
+                s.store(lanes[k].as_mut_ptr(), columns[k]);
+            }
+            for i in 0..part {
+                for k in 0..K {
+                    *to.add(K * i + k) = lanes[k][i];
+                }
             }
         }
     }
-    found
+    s.sum(found).to_f64()
+}
+
+/// The first `n` lanes, zero in the others.
+#[inline(always)]
+fn first<T: Float, S: Simd<T>>(s: S, v: S::V, n: usize) -> S::V {
+    s.select(s.lt(s.ramp(), s.splat(T::from_f64(n as f64))), v, s.zero())
 }
 
 /// Writes the taps of a window of each channel; whether in each one of them counts.
 #[inline(always)]
-unsafe fn of_window<T: Float, W: Windows<T>, const K: usize>(
+unsafe fn of_window<T: Float, S: Simd<T>, W: Windows<T>>(
+    s: S,
     windows: W,
     channels: usize,
     taps: &[(i64, *mut T)],
 ) -> bool {
-    let flats: [i64; K] = std::array::from_fn(|k| taps[k].0);
-    let to: [*mut T; K] = std::array::from_fn(|k| taps[k].1);
     let mut all = true;
-    for c in 0..channels {
+    for c in (0..channels).step_by(S::LANES) {
+        let n = S::LANES.min(channels - c);
         // SAFETY: the caller's promise.
         unsafe {
-            let window = windows.load(c);
-            let mut found = false;
-            for k in 0..K {
-                let (v, here) = windows.give(window, flats[k]);
-                *to[k].add(c) = v;
-                found |= here;
+            let window = windows.load(s, c, n);
+            let mut found = s.zero();
+            for &(flat, to) in taps {
+                let (v, here) = windows.give(s, window, s.splat(T::from_f64(flat as f64)));
+                s.store_some(to.add(c), n, v);
+                found = s.select(here, s.splat(T::ONE), found);
             }
-            all &= found;
+            all &= s.sum(first(s, found, n)).to_f64() == n as f64;
         }
     }
     all
-}
-
-#[inline(always)]
-unsafe fn of_any_window<T: Float, W: Windows<T>>(windows: W, channels: usize, taps: &[(i64, *mut T)]) -> bool {
-    let mut found = 0;
-    for &(flat, to) in taps {
-        for c in 0..channels {
-            // SAFETY: the caller's promise.
-            unsafe {
-                let (v, here) = windows.give(windows.load(c), flat);
-                *to.add(c) = v;
-                found += here as usize;
-            }
-        }
-    }
-    found == channels
 }

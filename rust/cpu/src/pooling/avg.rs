@@ -6,7 +6,7 @@ use super::{Axis, Geometry, Planes, Window, channels_inside};
 use crate::bits::fill_bits;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, MOST_LANES, Simd, vectorize};
 
 /// Output elements of a task.
 const BLOCK: usize = 4 * 1024;
@@ -226,31 +226,44 @@ impl<T: Float> Share<T> for Divided<'_, T> {
 }
 
 impl<T: Float> Windows<T> for (*const T, T) {
-    type Window = T;
-
     #[inline(always)]
-    unsafe fn load(self, j: usize) -> T {
+    unsafe fn load<S: Simd<T>>(self, s: S, j: usize, n: usize) -> (S::V, S::V) {
         // SAFETY: the caller's promise.
-        unsafe { *self.0.add(j) / self.1 }
+        let v = s.div(unsafe { s.load_some(self.0.add(j), n) }, s.splat(self.1));
+        (v, v)
     }
 
     #[inline(always)]
-    fn give(self, v: T, _: i64) -> (T, bool) {
-        (v, true)
+    fn give<S: Simd<T>>(self, s: S, (v, _): (S::V, S::V), flat: S::V) -> (S::V, S::M) {
+        (v, s.eq(flat, flat))
     }
 }
 
-/// `y_j += Σ_k x_{K j + k}` for `n` windows of `K` columns side by side.
+/// `y_j = Σ_r Σ_k r_{K j + k} / divisor` over rows `r`, for `n` windows of `K` columns side by side.
 #[inline(always)]
-unsafe fn add_windows<T: Float, const K: usize>(y: *mut T, x: *const T, n: usize) {
-    for j in 0..n {
-        // SAFETY: the caller gives `n` windows.
+unsafe fn means<T: Float, S: Simd<T>, const K: usize>(s: S, y: *mut T, rows: &[*const T], n: usize, divisor: T) {
+    for j in (0..n).step_by(S::LANES) {
+        let part = S::LANES.min(n - j);
+        let mut sum = s.zero();
+        // SAFETY: the caller gives `n` windows of each row.
         unsafe {
-            let mut sum = *y.add(j);
-            for k in 0..K {
-                sum += *x.add(K * j + k);
+            for row in rows {
+                let x = row.add(K * j);
+                if K == 2 {
+                    let (a, b) = s.load_two(x, 2 * part);
+                    let (even, odd) = s.unzip(a, b);
+                    sum = s.add(s.add(sum, even), odd);
+                    continue;
+                }
+                for k in 0..K {
+                    let mut lanes = [T::ZERO; MOST_LANES];
+                    for (i, lane) in lanes[..part].iter_mut().enumerate() {
+                        *lane = *x.add(K * i + k);
+                    }
+                    sum = s.add(sum, s.load(lanes.as_ptr()));
+                }
             }
-            *y.add(j) = sum;
+            s.store_some(y.add(j), part, s.div(sum, s.splat(divisor)));
         }
     }
 }
@@ -290,7 +303,7 @@ struct Forward<'a, T> {
 impl<T: Float> Kernel<T> for Forward<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
+    fn run<S: Simd<T>>(self, s: S) {
         let Walk { g, sx, sy, inside, along_w, .. } = self.walk;
         let [d, h, w] = g.axes;
         let gapless = w.is_gapless() && sx[4] == 1 && (sy[4] == 1 || w.out == 1);
@@ -328,6 +341,17 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                     }
                 } else {
                     let y = self.y.offset(at);
+                    if gapless {
+                        let mut rows: SmallVec<[*const T; 16]> = SmallVec::new();
+                        self.walk.input_rows(n, c, od, oh, |x| rows.push(self.x.offset(x)));
+                        let divisor = T::from_f64(share * along_w[0]);
+                        match w.kernel {
+                            2 => means::<T, S, 2>(s, y, &rows, w.out, divisor),
+                            3 => means::<T, S, 3>(s, y, &rows, w.out, divisor),
+                            _ => means::<T, S, 4>(s, y, &rows, w.out, divisor),
+                        }
+                        continue;
+                    }
                     for j in 0..w.out as isize {
                         *y.offset(j * sy[4]) = T::ZERO;
                     }
@@ -338,15 +362,6 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                         oh,
                         #[inline(always)]
                         |x| {
-                            if gapless {
-                                let x = self.x.offset(x);
-                                match w.kernel {
-                                    2 => add_windows::<T, 2>(y, x, w.out),
-                                    3 => add_windows::<T, 3>(y, x, w.out),
-                                    _ => add_windows::<T, 4>(y, x, w.out),
-                                }
-                                return;
-                            }
                             for kw in 0..w.kernel {
                                 let (from, to) = self.walk.lanes(kw);
                                 if from < to {
@@ -362,13 +377,6 @@ impl<T: Float> Kernel<T> for Forward<'_, T> {
                             }
                         },
                     );
-                    if gapless {
-                        let divisor = T::from_f64(share * along_w[0]);
-                        for j in 0..w.out {
-                            *y.add(j) = *y.add(j) / divisor;
-                        }
-                        continue;
-                    }
                     for (ow, &along) in along_w.iter().enumerate() {
                         let y = y.offset(ow as isize * sy[4]);
                         *y = *y / T::from_f64(share * along);

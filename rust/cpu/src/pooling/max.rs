@@ -1,16 +1,15 @@
 use ferrograd_array::{Array, DType, Error, Result};
 
 use super::{Geometry, Taps, Window, channels_inside};
+use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, Simd, inlined, streamed, vectorize};
 
 /// Output elements of a task.
 const BLOCK: usize = 4 * 1024;
 /// Lanes that are compared tap by tap where the number of taps is not a constant.
 const TILE: usize = 64;
-/// Windows of two columns that are compared together.
-const PAIRS: usize = 16;
 
 /// The largest element of each window, and its flat index in the channel's plane (int64, as PyTorch counts). Of equal
 /// elements the first is taken; NaN is larger than any number.
@@ -37,8 +36,10 @@ fn forward<T: Float>(op: &str, x: &Array, window: &Window<'_>) -> Result<(Array,
     let pointers =
         (SyncPtr::new(x.ptr_mut::<T>()), SyncPtr::new(y.ptr_mut::<T>()), SyncPtr::new(index.ptr_mut::<i64>()));
     let ns = y.numel() as f64 * (0.5 + 0.2 * g.window() as f64);
+    // Rows of whole windows, so that each begins with a line.
+    let rows_past = w.interior() == (0, w.out) && streams_rows::<T>(&y, w.out);
     let task = |rows: (usize, usize), inside: bool| {
-        vectorize(Rows { g: &g, pointers, sx, sy, full: &full, rows, inside });
+        vectorize(Rows { g: &g, pointers, sx, sy, full: &full, rows, inside, past: rows_past && !inside });
     };
     if channels_inside(&g, &sx) {
         path!("max_pool/channels", parallel);
@@ -78,12 +79,14 @@ struct Rows<'a, T> {
     rows: (usize, usize),
     /// Lanes are the channels of one output element, else the elements of a row.
     inside: bool,
+    /// Whether rows of results and indices go past the caches.
+    past: bool,
 }
 
 impl<T: Float> Kernel<T> for Rows<'_, T> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
+    fn run<S: Simd<T>>(self, s: S) {
         let Self { g, sx, sy, inside, .. } = self;
         let [d, h, w] = g.axes;
         let interior = w.interior();
@@ -131,11 +134,15 @@ impl<T: Float> Kernel<T> for Rows<'_, T> {
                     flat: flat + fw as i64,
                     flat_step,
                     n,
+                    past: self.past,
                 };
                 // SAFETY: `taps` are those of these lanes that lie inside the input, and the output has them all.
-                unsafe { lanes.run() }
+                unsafe { lanes.run(s) }
                 ow = next;
             }
+        }
+        if self.past {
+            streamed();
         }
     }
 }
@@ -151,6 +158,7 @@ struct Lanes<'a, T> {
     flat: i64,
     flat_step: i64,
     n: usize,
+    past: bool,
 }
 
 /// `v` takes the place of `best`: it is larger, or NaN.
@@ -159,96 +167,74 @@ pub(super) fn takes<T: Float>(v: T, best: T) -> bool {
     (v > best) | v.is_nan()
 }
 
+/// Indices up to this are exact as f32.
+pub(super) const EXACT: i64 = 1 << 24;
+
 impl<T: Float> Lanes<'_, T> {
     #[inline(always)]
-    unsafe fn run(&self) {
-        // SAFETY: the caller's. Constant steps and numbers of taps let the compiler keep all in registers.
+    unsafe fn run<S: Simd<T>>(&self, s: S) {
+        let reach = self.taps[self.taps.len() - 1].1 + S::LANES as i64 * self.flat_step;
+        // SAFETY: the caller's. Constant steps let the compiler keep all in registers.
         unsafe {
-            match (self.taps.len(), self.step, self.out_step) {
-                (2, 1, 1) => self.constant::<2>(1),
-                (2, 2, 1) if self.in_pairs() => self.pairs::<1>(),
-                (2, 2, 1) => self.constant::<2>(2),
-                (3, 1, 1) => self.constant::<3>(1),
-                (3, 2, 1) => self.constant::<3>(2),
-                (4, 1, 1) => self.constant::<4>(1),
-                (4, 2, 1) if self.in_pairs() => self.pairs::<2>(),
-                (8, 2, 1) if self.in_pairs() => self.pairs::<4>(),
-                (4, 2, 1) => self.constant::<4>(2),
-                (9, 1, 1) => self.constant::<9>(1),
-                (9, 2, 1) => self.constant::<9>(2),
-                (_, 1, _) => self.tiled(1),
-                (_, 2, _) => self.tiled(2),
+            match (self.step, self.out_step) {
+                (1, 1) if reach < EXACT => self.vectors::<S, false>(s),
+                (2, 1) if reach < EXACT => self.vectors::<S, true>(s),
+                (1, _) => self.tiled(1),
+                (2, _) => self.tiled(2),
                 _ => self.tiled(self.step),
             }
         }
     }
 
-    /// Whether taps two by two lie side by side, in a plane that 32 bits count.
-    fn in_pairs(&self) -> bool {
-        let side_by_side = self.taps.chunks(2).all(|pair| pair[1].0 == pair[0].0 + 1 && pair[1].1 == pair[0].1 + 1);
-        side_by_side && self.taps.iter().all(|tap| i32::try_from(tap.1).is_ok())
-    }
-
-    /// `K` rows of two taps, windows two apart: whole rows are read and taken apart, and places are as wide as f32.
+    /// Windows side by side, one element apart or (`TWO`) two: then two vectors are read and taken apart.
     #[inline(always)]
-    unsafe fn pairs<const K: usize>(&self) {
-        let rows: [*const T; K] = std::array::from_fn(|k| self.x.wrapping_offset(self.taps[2 * k].0));
-        let flats: [i32; K] = std::array::from_fn(|k| self.taps[2 * k].1 as i32);
-        let mut start = 0;
-        while start < self.n {
-            // SAFETY: the caller's. Of a whole block the compiler knows the length.
-            unsafe {
-                match self.n - start {
-                    rest if rest < PAIRS => self.block_of_pairs(&rows, &flats, start, rest),
-                    _ => self.block_of_pairs(&rows, &flats, start, PAIRS),
+    unsafe fn vectors<S: Simd<T>, const TWO: bool>(&self, s: S) {
+        let whole = |x: i64| s.splat(T::from_f64(x as f64));
+        let ramp = s.mul(s.ramp(), whole(self.flat_step));
+        for start in (0..self.n).step_by(S::LANES) {
+            let n = S::LANES.min(self.n - start);
+            let x = self.x.wrapping_add(if TWO { 2 * start } else { start });
+            let (mut best, mut place) = (s.splat(T::NEG_INFINITY), whole(self.taps[0].1));
+            let mut look = inlined(
+                #[inline(always)]
+                |v: S::V, flat: i64| {
+                    let take = s.mask_or(s.gt(v, best), s.is_nan(v));
+                    best = s.select(take, v, best);
+                    place = s.select(take, whole(flat), place);
+                },
+            );
+            let mut k = 0;
+            while k < self.taps.len() {
+                let (offset, flat) = self.taps[k];
+                let row = x.wrapping_offset(offset);
+                k += 1;
+                // SAFETY: the caller's: the tap of each of `n` windows, and what lies between them; behind the last of
+                // a block that is not the last one the next window's begins.
+                unsafe {
+                    if !TWO {
+                        look(s.load_some(row, n), flat);
+                        continue;
+                    }
+                    let pair = k < self.taps.len() && self.taps[k] == (offset + 1, flat + 1);
+                    let read = if pair || start + S::LANES < self.n { 2 * n } else { 2 * n - 1 };
+                    let (a, b) = s.load_two(row, read);
+                    let (even, odd) = s.unzip(a, b);
+                    look(even, flat);
+                    if pair {
+                        look(odd, flat + 1);
+                        k += 1;
+                    }
                 }
             }
-            start += PAIRS;
-        }
-    }
-
-    /// `n` windows from `start` on.
-    #[inline(always)]
-    unsafe fn block_of_pairs<const K: usize>(&self, rows: &[*const T; K], flats: &[i32; K], start: usize, n: usize) {
-        let (mut best, mut place) = ([T::ZERO; PAIRS], [flats[0]; PAIRS]);
-        for k in 0..K {
-            for e in 0..2 {
-                let flat = flats[k] + e as i32;
-                for j in 0..n {
-                    // SAFETY: the caller's.
-                    let v = unsafe { *rows[k].add(2 * (start + j) + e) };
-                    let take = (k + e == 0) | takes(v, best[j]);
-                    best[j] = if take { v } else { best[j] };
-                    place[j] = if take { flat } else { place[j] };
-                }
-            }
-        }
-        for j in 0..n {
             // SAFETY: the caller's.
             unsafe {
-                *self.y.add(start + j) = best[j];
-                *self.index.add(start + j) = place[j] as i64 + self.flat + (start + j) as i64 * self.flat_step;
-            }
-        }
-    }
-
-    #[inline(always)]
-    unsafe fn constant<const K: usize>(&self, step: isize) {
-        let rows: [*const T; K] = std::array::from_fn(|k| self.x.wrapping_offset(self.taps[k].0));
-        let flats: [i64; K] = std::array::from_fn(|k| self.taps[k].1);
-        for j in 0..self.n {
-            // SAFETY: the caller's.
-            unsafe {
-                let at = j as isize * step;
-                let (mut best, mut place) = (*rows[0].offset(at), flats[0]);
-                for k in 1..K {
-                    let v = *rows[k].offset(at);
-                    let take = takes(v, best);
-                    best = if take { v } else { best };
-                    place = if take { flats[k] } else { place };
+                if n == S::LANES {
+                    s.put(self.y.add(start), best, self.past);
+                } else {
+                    s.store_partial(self.y.add(start), n, best);
                 }
-                *self.y.add(j) = best;
-                *self.index.add(j) = place + self.flat + j as i64 * self.flat_step;
+                let base = self.flat + start as i64 * self.flat_step;
+                s.store_index_some(self.index.add(start), n, s.add(place, ramp), base, self.past);
             }
         }
     }

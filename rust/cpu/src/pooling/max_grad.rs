@@ -9,7 +9,7 @@ use super::{Axis, Geometry, Planes, Window, flat_step, offset};
 use crate::index::Bad;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::Float;
+use crate::simd::{Float, Simd};
 
 /// A geometry of `sizes` inputs and the outputs of `grad`: what a scatter by plane index needs.
 fn by_index(op: &str, grad: &Array, indices: &Array, sizes: &[usize]) -> Result<Geometry> {
@@ -153,17 +153,16 @@ impl<T: Float> Share<T> for Chosen<T> {
 }
 
 impl<T: Float> Windows<T> for (*const T, *const i64) {
-    type Window = (T, i64);
-
     #[inline(always)]
-    unsafe fn load(self, j: usize) -> (T, i64) {
+    unsafe fn load<S: Simd<T>>(self, s: S, j: usize, n: usize) -> (S::V, S::V) {
         // SAFETY: the caller's promise.
-        unsafe { (*self.0.add(j), *self.1.add(j)) }
+        unsafe { (s.load_some(self.0.add(j), n), s.load_index_some(self.1.add(j), n)) }
     }
 
     #[inline(always)]
-    fn give(self, (v, chosen): (T, i64), flat: i64) -> (T, bool) {
-        (if chosen == flat { v } else { T::ZERO }, chosen == flat)
+    fn give<S: Simd<T>>(self, s: S, (v, chosen): (S::V, S::V), flat: S::V) -> (S::V, S::M) {
+        let here = s.eq(chosen, flat);
+        (s.select(here, v, s.zero()), here)
     }
 }
 

@@ -380,6 +380,78 @@ fn large_ones_are_bit_equal_for_any_threads() {
 }
 
 #[test]
+fn what_is_written_past_the_caches_is_that_of_halves() {
+    let mut r = Random(9);
+    let (h, w) = (32, 64);
+    // The gradients are so large, then the results.
+    for (planes, bytes) in [(1026, h * w * 4), (4104, h * w)] {
+        let g = crate::cast(&r.array(&[planes, h / 2, w / 2], false), DType::F32).unwrap();
+        let x = crate::cast(&r.array(&[planes, h, w], true), DType::F32).unwrap();
+        let run = |first: usize, count: usize| {
+            let [g, x] = [&g, &x].map(|a| a.view(a.layout().sliced(0, first, 1, count)));
+            let (y, index) = max_pool(&x, &TWO).unwrap();
+            let max = max_pool_grad(&g, &index, &[h, w], Some(&TWO)).unwrap();
+            let avg = avg_pool_grad(&g, &[h, w], &TWO, true, None).unwrap();
+            ([y, max, avg].map(|a| a.to_vec::<f32>()), index.to_vec::<i64>())
+        };
+        for isa in isa::Isa::available() {
+            isa::with(isa, || {
+                let [whole, front, back] = [run(0, planes), run(0, planes / 2), run(planes / 2, planes / 2)];
+                for k in 0..3 {
+                    assert!(whole.0[k] == [&front.0[k][..], &back.0[k]].concat(), "result {k}");
+                }
+                assert!(whole.1 == [front.1, back.1].concat());
+            });
+        }
+        assert!(crate::simd::streams(planes * bytes) && !crate::simd::streams(planes / 2 * bytes));
+    }
+}
+
+#[test]
+fn of_nan_the_last_and_of_equals_the_first_is_taken() {
+    let (c, n) = (21, 75);
+    let values: Vec<f32> = (0..c * n)
+        .map(|i| match i * 2_654_435_761 % 11 {
+            0 => f32::NAN,
+            1 => f32::INFINITY,
+            2..=4 => f32::NEG_INFINITY,
+            k => (k % 3) as f32,
+        })
+        .collect();
+    let x = Array::from_slice(&values, &[1, c, n]).unwrap();
+    let turned = x.view(x.layout().permuted(&[0, 2, 1]));
+    let beside = crate::contiguous(&turned).unwrap();
+    let beside = beside.view(beside.layout().permuted(&[0, 2, 1]));
+    for isa in isa::Isa::available() {
+        isa::with(isa, || {
+            for (k, stride, padding) in [(2, 2, 0), (2, 1, 0), (3, 2, 1), (3, 1, 1), (2, 2, 1), (3, 3, 0)] {
+                let window = Window {
+                    kernel_size: &[k],
+                    stride: &[stride],
+                    padding: &[padding],
+                    dilation: &[1],
+                    ceil_mode: false,
+                };
+                for x in [&x, &beside] {
+                    let (y, index) = max_pool(x, &window).unwrap();
+                    let out = y.shape()[2];
+                    let (y, index) = (y.to_vec::<f32>(), index.to_vec::<i64>());
+                    for l in 0..c * out {
+                        let (channel, o) = (l / out, l % out);
+                        let from = o as isize * stride - padding;
+                        let taps = (from..from + k).filter(|i| (0..n as isize).contains(i)).map(|i| i as usize);
+                        let at = |i: usize| values[channel * n + i];
+                        let best = taps.reduce(|b, i| if at(i) > at(b) || at(i).is_nan() { i } else { b }).unwrap();
+                        assert_eq!(index[l], best as i64, "{isa} {k} {stride}: window {o} of channel {channel}");
+                        assert_eq!(y[l].to_bits(), at(best).to_bits());
+                    }
+                }
+            }
+        });
+    }
+}
+
+#[test]
 fn nan_and_infinities_follow_pytorch() {
     let (nan, inf) = (f32::NAN, f32::INFINITY);
     for isa in isa::Isa::available() {

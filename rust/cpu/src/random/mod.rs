@@ -11,9 +11,10 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use ferrograd_array::{Array, DType, Error, Result, Shape};
 
 use crate::bits::{contiguous, raw};
+use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Float, Kernel, Simd, vectorize};
+use crate::simd::{Float, Kernel, Scalar, Simd, Words, streamed, vectorize};
 use philox::{GROUP, LANES, group};
 
 /// Groups of a task: 16 KiB of f32.
@@ -29,8 +30,8 @@ struct Stream {
 impl Stream {
     /// The words of group `k` of this call.
     #[inline(always)]
-    fn group(self, k: usize) -> [u32; GROUP] {
-        group(self.seed, self.first.wrapping_add((k * LANES) as u64))
+    fn group<B: Words>(self, b: B, k: usize) -> [u32; GROUP] {
+        group(b, self.seed, self.first.wrapping_add((k * LANES) as u64))
     }
 }
 
@@ -161,10 +162,10 @@ struct FillGroups<T, F> {
 impl<T: Copy, F: Fill<T>> Kernel<f32> for FillGroups<T, F> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<f32>>(self, _: S) {
+    fn run<S: Simd<f32>>(self, s: S) {
         let per = per_group::<T>();
         for k in self.groups {
-            let numbers = self.fill.numbers(&self.stream.group(k));
+            let numbers = self.fill.numbers(&self.stream.group(s, k));
             let n = per.min(self.n - k * per);
             // SAFETY: the array has `n` elements from the group's first.
             unsafe { std::ptr::copy_nonoverlapping(numbers.as_ptr(), self.out.add(k * per), n) };
@@ -323,7 +324,7 @@ pub fn randperm(state: &Array, n: usize) -> Result<Array> {
     let mut words = [0; GROUP];
     for i in 0..n {
         if i % HALF == 0 {
-            words = stream.group(i / HALF);
+            words = stream.group(Scalar, i / HALF);
         }
         let j = i + below(wide(&words, i % HALF), (n - i) as u64) as usize;
         order.swap(i, j);
@@ -372,9 +373,9 @@ struct Bernoulli<T> {
 impl<T: Float> Kernel<T> for Bernoulli<T> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
+    fn run<S: Simd<T>>(self, s: S) {
         for k in self.groups {
-            let words = self.stream.group(k);
+            let words = self.stream.group(s, k);
             let start = k * GROUP;
             for j in 0..GROUP.min(self.n - start) {
                 // SAFETY: below `n`.
@@ -399,6 +400,7 @@ pub fn dropout(x: &Array, state: &Array, p: f64) -> Result<(Array, Array)> {
         let n = x.numel();
         let groups = n.div_ceil(GROUP);
         path!("random/dropout", parallel);
+        let past = streams_rows::<T>(&y, GROUP);
         let stream = draw(state, groups);
         let (px, py, pm) = (SyncPtr::new(x.ptr_mut::<T>()), SyncPtr::new(y.ptr_mut::<T>()), SyncPtr::new(mask.ptr_mut::<u8>()));
         parallel::for_range(groups, GROUPS, 1.0 * GROUP as f64, |a, b| {
@@ -411,6 +413,7 @@ pub fn dropout(x: &Array, state: &Array, p: f64) -> Result<(Array, Array)> {
                 n,
                 limit: limit(p),
                 scale: T::from_f64(scale),
+                past,
             });
         });
         Ok((y, mask))
@@ -435,16 +438,18 @@ struct Dropout<T> {
     /// Words below it drop their element.
     limit: u64,
     scale: T,
+    /// Whether the results go past the caches.
+    past: bool,
 }
 
 impl<T: Float> Kernel<T> for Dropout<T> {
     type Output = ();
     #[inline(always)]
-    fn run<S: Simd<T>>(self, _: S) {
+    fn run<S: Simd<T>>(self, s: S) {
         // A word is dropped where it is below the limit; of 2³² all words are, which 32 bits cannot say.
         let (all, limit) = (self.limit > u32::MAX as u64, self.limit as u32);
         for k in self.groups.clone() {
-            let words = self.stream.group(k);
+            let words = self.stream.group(s, k);
             let mut keep = [false; GROUP];
             for j in 0..GROUP {
                 keep[j] = (words[j] >= limit) & !all;
@@ -453,24 +458,37 @@ impl<T: Float> Kernel<T> for Dropout<T> {
             // known length is the fast one.
             unsafe {
                 match self.n - k * GROUP {
-                    rest if rest < GROUP => self.apply(k * GROUP, rest, &keep),
-                    _ => self.apply(k * GROUP, GROUP, &keep),
+                    rest if rest < GROUP => self.apply(s, k * GROUP, rest, &keep),
+                    _ => self.apply(s, k * GROUP, GROUP, &keep),
                 }
             }
+        }
+        if self.past {
+            streamed();
         }
     }
 }
 
 impl<T: Float> Dropout<T> {
     #[inline(always)]
-    unsafe fn apply(&self, start: usize, n: usize, keep: &[bool; GROUP]) {
+    unsafe fn apply<S: Simd<T>>(&self, s: S, start: usize, n: usize, keep: &[bool; GROUP]) {
+        let mut factors = [T::ZERO; GROUP];
+        for j in 0..GROUP {
+            factors[j] = if keep[j] { self.scale } else { T::ZERO };
+        }
         // SAFETY: the caller's.
         unsafe {
-            let (x, y, mask) = (self.x.add(start), self.y.add(start), self.mask.add(start));
-            for j in 0..n {
-                *mask.add(j) = keep[j] as u8;
+            let (x, y) = (self.x.add(start), self.y.add(start));
+            std::ptr::copy_nonoverlapping(keep.as_ptr().cast(), self.mask.add(start), n);
+            for j in (0..n).step_by(S::LANES) {
+                let part = S::LANES.min(n - j);
                 // A product, so that NaN and Inf behave as in PyTorch.
-                *y.add(j) = *x.add(j) * if keep[j] { self.scale } else { T::ZERO };
+                let v = s.mul(s.load_some(x.add(j), part), s.load(factors.as_ptr().add(j)));
+                if part == S::LANES {
+                    s.put(y.add(j), v, self.past);
+                } else {
+                    s.store_partial(y.add(j), part, v);
+                }
             }
         }
     }

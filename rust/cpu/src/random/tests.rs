@@ -225,3 +225,23 @@ fn threads_that_share_a_state_never_share_numbers() {
     all.dedup();
     assert_eq!((n, all.len()), (6400, 6400));
 }
+
+#[test]
+fn dropout_past_the_caches_is_that_of_halves() {
+    let n = (11 << 18) + 37;
+    let half = n / 2 / GROUP * GROUP;
+    let x = uniform(&state(1, 0), &[n], -1.0, 1.0, DType::F32).unwrap();
+    let part = |first: usize, count: usize| x.view(x.layout().sliced(0, first, 1, count));
+    for isa in isa::Isa::available() {
+        isa::with(isa, || {
+            let at_once = state(5, 9);
+            let (y, mask) = dropout(&x, &at_once, 0.3).unwrap();
+            let in_turn = state(5, 9);
+            let [front, back] =
+                [part(0, half), part(half, n - half)].map(|part| dropout(&part, &in_turn, 0.3).unwrap());
+            assert!(y.to_vec::<f32>() == [front.0.to_vec::<f32>(), back.0.to_vec()].concat());
+            assert!(bytes(&mask) == [bytes(&front.1), bytes(&back.1)].concat());
+        });
+    }
+    assert!(crate::simd::streams(n * 4) && !crate::simd::streams((n - half) * 4));
+}

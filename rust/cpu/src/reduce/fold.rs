@@ -71,10 +71,10 @@ fold!(
 fold!(Deviation, "`Σ (x − p)`", 0.2, T::ZERO, |s, acc, x, p| s.add(acc, s.sub(x, p)), add, S::sum, |a, b| a + b);
 fold!(
     SumExp,
-    "`Σ exp(x − p)`",
+    "`Σ exp(x − p)`, `p` the largest",
     1.0,
     T::ZERO,
-    |s, acc, x, p| s.add(acc, T::exp(s, s.sub(x, p))),
+    |s, acc, x, p| s.add(acc, T::exp_flushed(s, s.sub(x, p))),
     add,
     S::sum,
     |a, b| a + b
@@ -89,6 +89,16 @@ fold!(
     maximum,
     S::hmax,
     |a, b| if a.is_nan() || a > b { a } else { b }
+);
+fold!(
+    Highest,
+    "The largest; NaN is passed over: for sums that it will show in.",
+    0.2,
+    T::NEG_INFINITY,
+    |s, acc, x, _p| s.max(x, acc),
+    max,
+    S::hmax,
+    |a, b| if a > b { a } else { b }
 );
 fold!(
     Min,

@@ -19,8 +19,8 @@ use smallvec::SmallVec;
 use crate::parallel::SyncPtr;
 use crate::simd::{Float, Kernel, Simd, vectorize};
 pub use arg::{argmax, argmin, max_dim, min_dim};
-use fold::{Deviation, Fold, Folding, Min, Prod, SquaredDistance};
-pub(crate) use fold::{Max, Sum, SumExp};
+use fold::{Deviation, Fold, Folding, Max, Min, Prod, SquaredDistance, SumExp};
+pub(crate) use fold::{Highest, Sum};
 use plain::Plain;
 use plan::{Plan, output};
 pub(crate) use rows::{dense, lanes_below, segment_sum, segment_sums};
@@ -316,12 +316,12 @@ fn logsumexp_of<T: Float>(a: &Array, over: &Over, keepdim: bool) -> Result<Array
     let max = output(a.layout(), over, keepdim, T::DTYPE)?;
     let sum = output(a.layout(), over, keepdim, T::DTYPE)?;
     folded::<T, _>(a, &plan, Max, None, &max);
-    // An infinite maximum taken off would leave NaN.
+    // Taken off, −∞ would leave NaN.
     let p = max.ptr_mut::<T>();
     for i in 0..max.numel() {
         // SAFETY: dense and new.
         unsafe {
-            if (*p.add(i)).to_f64().is_infinite() {
+            if *p.add(i) == T::NEG_INFINITY {
                 *p.add(i) = T::ZERO;
             }
         }
@@ -347,7 +347,9 @@ impl<T: Float> Kernel<T> for LogPlus<T> {
             // SAFETY: both have n elements from i on.
             unsafe {
                 let (sum, max) = (s.load_partial(self.sum.add(i), n), s.load_partial(self.max.add(i), n));
-                s.store_partial(self.sum.add(i), n, s.add(T::log(s, sum), max));
+                // Taken off, +∞ has left NaN; it is the result.
+                let infinite = s.eq(max, s.splat(T::INFINITY));
+                s.store_partial(self.sum.add(i), n, s.select(infinite, max, s.add(T::log(s, sum), max)));
             }
         }
     }

@@ -29,7 +29,7 @@ unsafe fn segment<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usize,
     unsafe {
         let identity = s.splat(F::identity());
         let mut total = identity;
-        if n >= 8 * S::LANES {
+        if F::NS < 1.0 && n >= 8 * S::LANES {
             let mut acc = [identity; 8];
             while i + 8 * S::LANES <= n {
                 for v in 0..8 {
@@ -41,6 +41,16 @@ unsafe fn segment<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usize,
                 acc[v] = F::join(s, acc[v], acc[v + 4]);
             }
             total = F::join(s, F::join(s, acc[0], acc[2]), F::join(s, acc[1], acc[3]));
+        } else if n >= 2 * S::LANES {
+            // A long step fills the registers by itself.
+            let mut acc = [identity; 2];
+            while i + 2 * S::LANES <= n {
+                for v in 0..2 {
+                    acc[v] = F::step(s, acc[v], s.load(x.add(i + v * S::LANES)), p);
+                }
+                i += 2 * S::LANES;
+            }
+            total = F::join(s, acc[0], acc[1]);
         }
         while i + S::LANES <= n {
             total = F::step(s, total, s.load(x.add(i)), p);
@@ -75,10 +85,11 @@ pub unsafe fn dense<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usiz
 }
 
 /// `Σ f(i, part)` for the elements `i..i + part` of a row of `n`, segments added pairwise; `f` is zero in the lanes
-/// from `part` on.
+/// from `part` on. `A` vectors are added up side by side: four hide the latency of a short `f`, two leave a long one
+/// the registers.
 #[inline(always)]
-pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize, usize) -> S::V) -> T {
-    let [sum] = segment_sums(
+pub fn segment_sum<T: Float, S: Simd<T>, const A: usize>(s: S, n: usize, mut f: impl FnMut(usize, usize) -> S::V) -> T {
+    let [sum] = segment_sums::<T, S, 1, A>(
         s,
         n,
         #[inline(always)]
@@ -89,7 +100,7 @@ pub fn segment_sum<T: Float, S: Simd<T>>(s: S, n: usize, mut f: impl FnMut(usize
 
 /// Several sums in one walk, each as [`segment_sum`].
 #[inline(always)]
-pub fn segment_sums<T: Float, S: Simd<T>, const K: usize>(
+pub fn segment_sums<T: Float, S: Simd<T>, const K: usize, const A: usize>(
     s: S,
     n: usize,
     mut f: impl FnMut(usize, usize) -> [S::V; K],
@@ -98,15 +109,15 @@ pub fn segment_sums<T: Float, S: Simd<T>, const K: usize>(
     let mut i = 0;
     while i < n {
         let end = (i + SEGMENT).min(n);
-        let mut acc = [[s.zero(); 4]; K];
-        while i + 4 * S::LANES <= end {
-            for v in 0..4 {
+        let mut acc = [[s.zero(); A]; K];
+        while i + A * S::LANES <= end {
+            for v in 0..A {
                 let terms = f(i + v * S::LANES, S::LANES);
                 for k in 0..K {
                     acc[k][v] = s.add(acc[k][v], terms[k]);
                 }
             }
-            i += 4 * S::LANES;
+            i += A * S::LANES;
         }
         while i < end {
             let part = S::LANES.min(end - i);
@@ -117,8 +128,14 @@ pub fn segment_sums<T: Float, S: Simd<T>, const K: usize>(
             i += part;
         }
         for k in 0..K {
-            let [a, b, c, d] = acc[k];
-            cascades[k].push(s.sum(s.add(s.add(a, b), s.add(c, d))), |a, b| a + b);
+            let mut width = A;
+            while width > 1 {
+                width /= 2;
+                for v in 0..width {
+                    acc[k][v] = s.add(acc[k][v], acc[k][v + width]);
+                }
+            }
+            cascades[k].push(s.sum(acc[k][0]), |a, b| a + b);
         }
     }
     let mut sums = [T::ZERO; K];

@@ -167,6 +167,22 @@ macro_rules! avx2 {
                 unsafe { $suffix::frexp(a) }
             }
             #[inline(always)]
+            fn unzip(self, a: $v, b: $v) -> ($v, $v) {
+                unsafe { $suffix::unzip(a, b) }
+            }
+            #[inline(always)]
+            fn zip(self, a: $v, b: $v) -> ($v, $v) {
+                unsafe { $suffix::zip(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn load_index(self, p: *const i64) -> $v {
+                unsafe { $suffix::load_index(p) }
+            }
+            #[inline(always)]
+            unsafe fn store_index(self, p: *mut i64, v: $v, base: i64, past: bool) {
+                unsafe { $suffix::store_index(p, v, base, past) }
+            }
+            #[inline(always)]
             fn sum(self, a: $v) -> $t {
                 unsafe { $suffix::sum(a) }
             }
@@ -283,6 +299,54 @@ mod ps {
     }
 
     #[inline(always)]
+    pub unsafe fn unzip(a: __m256, b: __m256) -> (__m256, __m256) {
+        unsafe {
+            // The halves of the registers are taken apart, then put in order.
+            let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
+            let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
+            let order = |x| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(x));
+            (order(even), order(odd))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn zip(a: __m256, b: __m256) -> (__m256, __m256) {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_ps(a, b), _mm256_unpackhi_ps(a, b));
+            (_mm256_permute2f128_ps::<0x20>(low, high), _mm256_permute2f128_ps::<0x31>(low, high))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn load_index(p: *const i64) -> __m256 {
+        unsafe {
+            let (a, b) = (_mm256_loadu_ps(p.cast()), _mm256_loadu_ps(p.add(4).cast()));
+            let (low, high) = unzip(a, b);
+            let (low, high) = (_mm256_castps_si256(low), _mm256_castps_si256(high));
+            let beyond = _mm256_or_si256(high, _mm256_srai_epi32::<31>(low));
+            let fits = _mm256_castsi256_ps(_mm256_cmpeq_epi32(beyond, _mm256_setzero_si256()));
+            _mm256_blendv_ps(_mm256_set1_ps(f32::NAN), _mm256_cvtepi32_ps(low), fits)
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn store_index(p: *mut i64, v: __m256, base: i64, past: bool) {
+        unsafe {
+            let (index, base) = (_mm256_cvttps_epi32(v), _mm256_set1_epi64x(base));
+            let low = _mm256_cvtepi32_epi64(_mm256_castsi256_si128(index));
+            let high = _mm256_cvtepi32_epi64(_mm256_extracti128_si256::<1>(index));
+            let (low, high) = (_mm256_add_epi64(low, base), _mm256_add_epi64(high, base));
+            if past {
+                _mm256_stream_si256(p.cast(), low);
+                _mm256_stream_si256(p.add(4).cast(), high);
+            } else {
+                _mm256_storeu_si256(p.cast(), low);
+                _mm256_storeu_si256(p.add(4).cast(), high);
+            }
+        }
+    }
+
+    #[inline(always)]
     pub unsafe fn sum(a: __m256) -> f32 {
         unsafe {
             let s = _mm_add_ps(_mm256_castps256_ps128(a), _mm256_extractf128_ps::<1>(a));
@@ -314,6 +378,47 @@ mod pd {
             let m = _mm256_castsi256_pd(_mm256_sub_epi64(bits, _mm256_slli_epi64::<52>(high)));
             let low = _mm256_permutevar8x32_epi32(high, _mm256_setr_epi32(0, 2, 4, 6, 0, 2, 4, 6));
             (m, _mm256_cvtepi32_pd(_mm256_castsi256_si128(low)))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn unzip(a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+        unsafe {
+            let (even, odd) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+            (_mm256_permute4x64_pd::<0b11_01_10_00>(even), _mm256_permute4x64_pd::<0b11_01_10_00>(odd))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn zip(a: __m256d, b: __m256d) -> (__m256d, __m256d) {
+        unsafe {
+            let (low, high) = (_mm256_unpacklo_pd(a, b), _mm256_unpackhi_pd(a, b));
+            (_mm256_permute2f128_pd::<0x20>(low, high), _mm256_permute2f128_pd::<0x31>(low, high))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn load_index(p: *const i64) -> __m256d {
+        unsafe {
+            let index = _mm256_loadu_si256(p.cast());
+            let fits = _mm256_cmpeq_epi64(_mm256_srli_epi64::<31>(index), _mm256_setzero_si256());
+            // As the significand of 2⁵², which is then taken away.
+            let base = _mm256_set1_pd((1u64 << 52) as f64);
+            let v = _mm256_sub_pd(_mm256_or_pd(_mm256_castsi256_pd(index), base), base);
+            _mm256_blendv_pd(_mm256_set1_pd(f64::NAN), v, _mm256_castsi256_pd(fits))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn store_index(p: *mut i64, v: __m256d, base: i64, past: bool) {
+        unsafe {
+            let index = _mm256_cvtepi32_epi64(_mm256_cvttpd_epi32(v));
+            let index = _mm256_add_epi64(index, _mm256_set1_epi64x(base));
+            if past {
+                _mm256_stream_si256(p.cast(), index);
+            } else {
+                _mm256_storeu_si256(p.cast(), index);
+            }
         }
     }
 

@@ -21,7 +21,7 @@ macro_rules! avx512 {
      $mask_storeu:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident, $xor:ident,
      $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident, $blend:ident,
      $scalef:ident, $reduce_add:ident, $to_bits:ident, $from_bits:ident, $iset1:ident, $isub:ident, $srai:ident,
-     $slli:ident, $to_float:ident) => {
+     $slli:ident, $to_float:ident, $suffix:ident) => {
         // SAFETY (every block below): the token exists only inside `enter`, on a machine that has the instructions.
         #[allow(clippy::undocumented_unsafe_blocks)]
         impl Simd<$t> for Avx512 {
@@ -157,6 +157,22 @@ macro_rules! avx512 {
                 }
             }
             #[inline(always)]
+            fn unzip(self, a: $v, b: $v) -> ($v, $v) {
+                unsafe { $suffix::unzip(a, b) }
+            }
+            #[inline(always)]
+            fn zip(self, a: $v, b: $v) -> ($v, $v) {
+                unsafe { $suffix::zip(a, b) }
+            }
+            #[inline(always)]
+            unsafe fn load_index(self, p: *const i64) -> $v {
+                unsafe { $suffix::load_index(p) }
+            }
+            #[inline(always)]
+            unsafe fn store_index(self, p: *mut i64, v: $v, base: i64, past: bool) {
+                unsafe { $suffix::store_index(p, v, base, past) }
+            }
+            #[inline(always)]
             fn sum(self, a: $v) -> $t {
                 unsafe { $reduce_add(a) }
             }
@@ -220,7 +236,8 @@ avx512!(
     _mm512_sub_epi32,
     _mm512_srai_epi32,
     _mm512_slli_epi32,
-    _mm512_cvtepi32_ps
+    _mm512_cvtepi32_ps,
+    ps
 );
 avx512!(
     f64,
@@ -258,5 +275,107 @@ avx512!(
     _mm512_sub_epi64,
     _mm512_srai_epi64,
     _mm512_slli_epi64,
-    _mm512_cvtepi64_pd
+    _mm512_cvtepi64_pd,
+    pd
 );
+
+/// What differs between f32 and f64 beyond a suffix.
+// SAFETY (both modules): called by the token's methods only.
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod ps {
+    use std::arch::x86_64::*;
+
+    /// Lanes of `a` (from 0 on) and of `b` (from 16 on).
+    #[inline(always)]
+    unsafe fn lanes(index: [i32; 16], a: __m512, b: __m512) -> __m512 {
+        unsafe { _mm512_permutex2var_ps(a, _mm512_loadu_si512(index.as_ptr().cast()), b) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn unzip(a: __m512, b: __m512) -> (__m512, __m512) {
+        const EVEN: [i32; 16] = [0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30];
+        const ODD: [i32; 16] = [1, 3, 5, 7, 9, 11, 13, 15, 17, 19, 21, 23, 25, 27, 29, 31];
+        unsafe { (lanes(EVEN, a, b), lanes(ODD, a, b)) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn zip(a: __m512, b: __m512) -> (__m512, __m512) {
+        const FIRST: [i32; 16] = [0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23];
+        const SECOND: [i32; 16] = [8, 24, 9, 25, 10, 26, 11, 27, 12, 28, 13, 29, 14, 30, 15, 31];
+        unsafe { (lanes(FIRST, a, b), lanes(SECOND, a, b)) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn load_index(p: *const i64) -> __m512 {
+        unsafe {
+            let (a, b) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(8).cast()));
+            let end = _mm512_set1_epi64(1 << 31);
+            let beyond = [a, b].map(
+                #[inline(always)]
+                |x| _mm512_cmpge_epu64_mask(x, end) as u16,
+            );
+            let low = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(a));
+            let index = _mm512_inserti64x4::<1>(low, _mm512_cvtepi64_epi32(b));
+            let nan = _mm512_set1_ps(f32::NAN);
+            _mm512_mask_blend_ps(beyond[0] | beyond[1] << 8, _mm512_cvtepi32_ps(index), nan)
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn store_index(p: *mut i64, v: __m512, base: i64, past: bool) {
+        unsafe {
+            let (index, base) = (_mm512_cvttps_epi32(v), _mm512_set1_epi64(base));
+            let low = _mm512_cvtepi32_epi64(_mm512_castsi512_si256(index));
+            let high = _mm512_cvtepi32_epi64(_mm512_extracti64x4_epi64::<1>(index));
+            let (low, high) = (_mm512_add_epi64(low, base), _mm512_add_epi64(high, base));
+            if past {
+                _mm512_stream_si512(p.cast(), low);
+                _mm512_stream_si512(p.add(8).cast(), high);
+            } else {
+                _mm512_storeu_si512(p.cast(), low);
+                _mm512_storeu_si512(p.add(8).cast(), high);
+            }
+        }
+    }
+}
+
+#[allow(clippy::undocumented_unsafe_blocks)]
+mod pd {
+    use std::arch::x86_64::*;
+
+    #[inline(always)]
+    unsafe fn lanes(index: [i64; 8], a: __m512d, b: __m512d) -> __m512d {
+        unsafe { _mm512_permutex2var_pd(a, _mm512_loadu_si512(index.as_ptr().cast()), b) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn unzip(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+        unsafe { (lanes([0, 2, 4, 6, 8, 10, 12, 14], a, b), lanes([1, 3, 5, 7, 9, 11, 13, 15], a, b)) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn zip(a: __m512d, b: __m512d) -> (__m512d, __m512d) {
+        unsafe { (lanes([0, 8, 1, 9, 2, 10, 3, 11], a, b), lanes([4, 12, 5, 13, 6, 14, 7, 15], a, b)) }
+    }
+
+    #[inline(always)]
+    pub unsafe fn load_index(p: *const i64) -> __m512d {
+        unsafe {
+            let index = _mm512_loadu_si512(p.cast());
+            let beyond = _mm512_cmpge_epu64_mask(index, _mm512_set1_epi64(1 << 31));
+            _mm512_mask_blend_pd(beyond, _mm512_cvtepi64_pd(index), _mm512_set1_pd(f64::NAN))
+        }
+    }
+
+    #[inline(always)]
+    pub unsafe fn store_index(p: *mut i64, v: __m512d, base: i64, past: bool) {
+        unsafe {
+            let index = _mm512_add_epi64(_mm512_cvttpd_epi64(v), _mm512_set1_epi64(base));
+            if past {
+                _mm512_stream_si512(p.cast(), index);
+            } else {
+                _mm512_storeu_si512(p.cast(), index);
+            }
+        }
+    }
+}

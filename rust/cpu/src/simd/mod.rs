@@ -13,6 +13,7 @@ mod avx512;
 pub mod math;
 mod scalar;
 mod transpose;
+mod words;
 
 #[cfg(target_arch = "x86_64")]
 pub use avx2::Avx2;
@@ -21,16 +22,20 @@ pub use avx512::Avx512;
 pub use scalar::Scalar;
 pub use transpose::Transpose;
 pub(crate) use transpose::copy_matrix;
+pub use words::Words;
 
 use ferrograd_array::Element;
 
 use crate::isa::{self, Isa};
 
+/// The lanes of the longest vector.
+pub(crate) const MOST_LANES: usize = 16;
+
 /// Operations on vectors of `T`; an implementation is a zero-sized token that names an instruction set.
 ///
 /// `max` and `min` return the second operand where one is NaN (what the hardware does); `maximum` and `minimum`
 /// return NaN where either operand is NaN, on every instruction set. Comparisons are false on NaN except `ne`.
-pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
+pub trait Simd<T: Float>: Words {
     /// A vector register.
     type V: Copy;
     /// The outcome of a comparison, a lane each.
@@ -57,6 +62,14 @@ pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
     unsafe fn stream(self, p: *mut T, v: Self::V) {
         // SAFETY: the caller's promise.
         unsafe { self.store(p, v) }
+    }
+    /// [`stream`](Self::stream) where `past` the caches is meant, else [`store`](Self::store).
+    /// # Safety
+    /// As theirs.
+    #[inline(always)]
+    unsafe fn put(self, p: *mut T, v: Self::V, past: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { if past { self.stream(p, v) } else { self.store(p, v) } }
     }
     /// The first `n ≤ LANES` elements, zero in the other lanes.
     /// # Safety
@@ -125,6 +138,89 @@ pub trait Simd<T: Float>: Copy + Send + Sync + 'static {
     /// The smallest lane by [`minimum`](Self::minimum).
     fn hmin(self, a: Self::V) -> T;
 
+    /// The even and the odd elements of the `2 LANES` that `a` and `b` hold.
+    fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// `a₀ b₀ a₁ b₁ …` as two vectors: the inverse of [`unzip`](Self::unzip).
+    fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V);
+    /// Integers as floats, rounded; NaN for what is not in `0..2³¹`.
+    /// # Safety
+    /// `LANES` integers are readable at `p`.
+    unsafe fn load_index(self, p: *const i64) -> Self::V;
+    /// Writes `base` plus each lane, a whole number in `0..2³¹`, as [`put`](Self::put) does.
+    /// # Safety
+    /// `LANES` integers are writable at `p`, which for those `past` the caches is a multiple of their size.
+    unsafe fn store_index(self, p: *mut i64, v: Self::V, base: i64, past: bool);
+
+    /// The first `n ≤ LANES` integers as by [`load_index`](Self::load_index), NaN in the other lanes.
+    /// # Safety
+    /// `n` integers are readable at `p`.
+    #[inline(always)]
+    unsafe fn load_index_some(self, p: *const i64, n: usize) -> Self::V {
+        const { assert!(Self::LANES <= MOST_LANES) };
+        // SAFETY: the caller's promise; the array has room for a vector.
+        unsafe {
+            if n == Self::LANES {
+                return self.load_index(p);
+            }
+            let mut lanes = [-1; MOST_LANES];
+            std::ptr::copy_nonoverlapping(p, lanes.as_mut_ptr(), n);
+            self.load_index(lanes.as_ptr())
+        }
+    }
+    /// Writes the first `n ≤ LANES` integers as [`store_index`](Self::store_index) does, whole vectors `past` the caches.
+    /// # Safety
+    /// `n` integers are writable at `p`.
+    #[inline(always)]
+    unsafe fn store_index_some(self, p: *mut i64, n: usize, v: Self::V, base: i64, past: bool) {
+        const { assert!(Self::LANES <= MOST_LANES) };
+        // SAFETY: the caller's promise; the array has room for a vector.
+        unsafe {
+            if n == Self::LANES {
+                return self.store_index(p, v, base, past);
+            }
+            let mut lanes = [0; MOST_LANES];
+            self.store_index(lanes.as_mut_ptr(), v, base, false);
+            std::ptr::copy_nonoverlapping(lanes.as_ptr(), p, n);
+        }
+    }
+    /// The first `n ≤ 2 LANES` elements as two vectors, zero in the other lanes.
+    /// # Safety
+    /// `n` elements are readable at `p`.
+    #[inline(always)]
+    unsafe fn load_two(self, p: *const T, n: usize) -> (Self::V, Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            if n == 2 * Self::LANES {
+                return (self.load(p), self.load(p.add(Self::LANES)));
+            }
+            let first = n.min(Self::LANES);
+            (self.load_partial(p, first), self.load_partial(p.add(first), n - first))
+        }
+    }
+    /// Writes the first `n ≤ 2 LANES` lanes of two vectors.
+    /// # Safety
+    /// `n` elements are writable at `p`.
+    #[inline(always)]
+    unsafe fn store_two(self, p: *mut T, n: usize, a: Self::V, b: Self::V) {
+        // SAFETY: the caller's promise.
+        unsafe {
+            let first = n.min(Self::LANES);
+            self.store_some(p, first, a);
+            self.store_some(p.add(first), n - first, b);
+        }
+    }
+    /// `0, 1, 2, …`
+    #[inline(always)]
+    fn ramp(self) -> Self::V {
+        const { assert!(Self::LANES <= MOST_LANES) };
+        let mut lanes = [T::ZERO; MOST_LANES];
+        for (i, lane) in lanes.iter_mut().enumerate() {
+            *lane = T::from_f64(i as f64);
+        }
+        // SAFETY: the array has room for a vector.
+        unsafe { self.load(lanes.as_ptr()) }
+    }
+
     #[inline(always)]
     fn zero(self) -> Self::V {
         self.splat(T::ZERO)
@@ -178,6 +274,19 @@ pub fn streamed() {
     unsafe {
         std::arch::x86_64::_mm_sfence()
     };
+}
+
+/// Fetches the line of `p` into the first cache.
+#[inline(always)]
+pub(crate) fn prefetch<T>(p: *const T) {
+    #[cfg(target_arch = "x86_64")]
+    // SAFETY: a prefetch of any address is harmless.
+    unsafe {
+        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
+        _mm_prefetch::<_MM_HINT_T0>(p.cast());
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = p;
 }
 
 /// The closure itself. `#[inline(always)]` may stand on a closure only where it is an argument, and a closure of a kernel

@@ -283,6 +283,45 @@ macro_rules! scalar {
             }
 
             #[inline(always)]
+            fn unzip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+                let (mut even, mut odd) = (a, a);
+                for i in 0..N / 2 {
+                    (even[i], odd[i]) = (a[2 * i], a[2 * i + 1]);
+                    (even[N / 2 + i], odd[N / 2 + i]) = (b[2 * i], b[2 * i + 1]);
+                }
+                (even, odd)
+            }
+
+            #[inline(always)]
+            fn zip(self, a: Self::V, b: Self::V) -> (Self::V, Self::V) {
+                let (mut first, mut second) = (a, a);
+                for i in 0..N / 2 {
+                    (first[2 * i], first[2 * i + 1]) = (a[i], b[i]);
+                    (second[2 * i], second[2 * i + 1]) = (a[N / 2 + i], b[N / 2 + i]);
+                }
+                (first, second)
+            }
+
+            #[inline(always)]
+            unsafe fn load_index(self, p: *const i64) -> Self::V {
+                let mut v = [0.0; N];
+                for i in 0..N {
+                    // SAFETY: the caller promises N integers.
+                    let index = unsafe { *p.add(i) };
+                    v[i] = if index as u64 >> 31 == 0 { index as i32 as $t } else { <$t>::NAN };
+                }
+                v
+            }
+
+            #[inline(always)]
+            unsafe fn store_index(self, p: *mut i64, v: Self::V, base: i64, _: bool) {
+                for i in 0..N {
+                    // SAFETY: the caller promises N integers.
+                    unsafe { *p.add(i) = base + v[i] as i64 };
+                }
+            }
+
+            #[inline(always)]
             fn sum(self, a: Self::V) -> $t {
                 ((a[0] + a[4]) + (a[2] + a[6])) + ((a[1] + a[5]) + (a[3] + a[7]))
             }

@@ -28,6 +28,18 @@ fn lanes<T: Float, S: Simd<T>>(s: S, v: S::V) -> Vec<f64> {
     out.into_iter().map(T::to_f64).collect()
 }
 
+/// Integers from the beginning of a line of a cache on.
+#[repr(align(64))]
+struct Line([i64; 16]);
+
+/// The vector from element `at` on.
+#[inline(always)]
+fn first_of<T: Float, S: Simd<T>>(s: S, from: &[T], at: usize) -> S::V {
+    assert!(at + S::LANES <= from.len());
+    // SAFETY: as asserted.
+    unsafe { s.load(from.as_ptr().add(at)) }
+}
+
 #[inline(always)]
 fn check<T: Float, S: Simd<T>>(s: S, lowest: f64, highest: f64) {
     let values = [1.5, -2.25, 0.0, -0.0, 3.5, 2.5, -7.125, 1e-3];
@@ -93,6 +105,50 @@ fn check<T: Float, S: Simd<T>>(s: S, lowest: f64, highest: f64) {
         let (m, e) = (lanes(s, m)[0], lanes(s, e)[0]);
         assert!(root_half - 1e-7 <= m && m < 2.0 * root_half + 1e-7, "{m}");
         assert_eq!(m * 2f64.powf(e - 1.0) * 2.0, x.to_f64());
+    }
+    // SAFETY: the arrays have `2 LANES` elements.
+    unsafe {
+        let both: Vec<T> = (0..2 * S::LANES).map(|i| T::from_f64(i as f64)).collect();
+        let ints: Vec<f64> = (0..2 * S::LANES).map(|i| i as f64).collect();
+        let (a, b) = (s.load(both.as_ptr()), s.load(both.as_ptr().add(S::LANES)));
+        let (even, odd) = s.unzip(a, b);
+        assert!(lanes(s, even).iter().zip(ints.iter().step_by(2)).all(|(x, i)| x == i));
+        assert!(lanes(s, odd).iter().zip(ints.iter().skip(1).step_by(2)).all(|(x, i)| x == i));
+        let (first, second) = s.zip(even, odd);
+        assert_eq!([lanes(s, first), lanes(s, second)].concat(), ints);
+        assert_eq!(lanes(s, s.ramp()), &ints[..S::LANES]);
+        for k in 0..=2 * S::LANES {
+            let (a, b) = s.load_two(both.as_ptr(), k);
+            let got = [lanes(s, a), lanes(s, b)].concat();
+            let first = k.min(S::LANES);
+            let lane = |i: usize| if i < S::LANES { i < first } else { i - S::LANES < k - first };
+            assert!(got.iter().enumerate().all(|(i, &x)| x == if lane(i) { i as f64 } else { 0.0 }), "{k}: {got:?}");
+            let mut out = vec![T::from_f64(-1.0); 2 * S::LANES];
+            s.store_two(out.as_mut_ptr(), k, first_of(s, &both, 0), first_of(s, &both, S::LANES));
+            assert!(out.iter().enumerate().all(|(i, x)| x.to_f64() == if i < k { i as f64 } else { -1.0 }));
+        }
+        let last = (1i64 << 31) - 1;
+        let odd = [0, 1, 7, (1 << 24) + 1, last, -1, last + 1, i64::MAX, i64::MIN, 1 << 32, (1 << 32) + 3, -(1 << 32)];
+        for k in 0..=S::LANES {
+            for from in 0..odd.len() {
+                let index: Vec<i64> = (0..S::LANES).map(|i| odd[(from + i) % odd.len()]).collect();
+                for (i, x) in lanes(s, s.load_index_some(index.as_ptr(), k)).into_iter().enumerate() {
+                    let fits = i < k && (0..=last).contains(&index[i]);
+                    assert!(
+                        if fits { x == T::from_f64(index[i] as f64).to_f64() } else { x.is_nan() },
+                        "{index:?}: {x}"
+                    );
+                }
+            }
+            let mut out = vec![-1; S::LANES];
+            s.store_index_some(out.as_mut_ptr(), k, s.mul(s.ramp(), s.splat(T::from_f64(1e5))), 1 << 40, false);
+            let mut line = Line([-1; 16]);
+            s.store_index(line.0.as_mut_ptr(), s.ramp(), 5, true);
+            streamed();
+            assert!(line.0.iter().enumerate().all(|(i, &x)| x == if i < S::LANES { 5 + i as i64 } else { -1 }));
+            let want = |i: usize| if i < k { (1 << 40) + 100_000 * i as i64 } else { -1 };
+            assert!(out.iter().enumerate().all(|(i, &x)| x == want(i)), "{out:?}");
+        }
     }
     let ramp: Vec<T> = (0..S::LANES).map(|i| T::from_f64(i as f64)).collect();
     let n = S::LANES as f64;

@@ -163,6 +163,64 @@ fn exhaustive_every_number_is_within_3_ulp() {
     assert!(sweep(1).iter().flatten().all(|&(distance, _)| distance <= ULPS));
 }
 
+/// `[exp_flushed(−|x|), Φ(x), e^(−x²/2)]` of each.
+struct Flushed<'a, T>(&'a [T], &'a mut Vec<[T; 3]>);
+
+impl<T: Float> Kernel<T> for Flushed<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        for &x in self.0 {
+            let (cdf, density) = T::normal_cdf(s, s.splat(x));
+            let exp = T::exp_flushed(s, s.neg(s.abs(s.splat(x))));
+            self.1.push([s.hmax(exp), s.hmax(cdf), s.hmax(density)]);
+        }
+    }
+}
+
+fn flushed<T: Float>(isa: Isa, x: &[T]) -> Vec<[T; 3]> {
+    let mut y = Vec::new();
+    // SAFETY: the tests take instruction sets from `Isa::available`.
+    unsafe { T::enter(isa, Flushed(x, &mut y)) };
+    y
+}
+
+#[test]
+fn what_is_flushed_and_the_normal_distribution() {
+    let mut x = special();
+    x.extend((0..1 << 16).map(|i| f32::from_bits(i << 16 | 0x1234)));
+    x.extend((-1_400..1_400).map(|i| i as f32 * 0.01));
+    let smallest = f32::MIN_POSITIVE as f64 * 1.05;
+    for isa in Isa::available() {
+        for (&x, [exp, cdf, density]) in x.iter().zip(flushed(isa, &x)) {
+            let wide = x as f64;
+            if x.is_nan() {
+                assert!(exp.is_nan() && cdf.is_nan() && density.is_nan(), "{isa} {x}");
+                continue;
+            }
+            let expected = libm::exp(-wide.abs());
+            let flushes = exp == 0.0 && expected < smallest;
+            assert!(flushes || ulps(Exp, exp, expected) <= ULPS, "{isa} exp_flushed({x:e}) = {exp:e}");
+            // The square is rounded to f32, and so is the exponent.
+            let expected = libm::exp(-0.5 * wide * wide);
+            let square = (wide * wide).min(400.0);
+            let within = (3e-7 + square * 1e-7) * expected;
+            let flushes = density == 0.0 && expected < smallest;
+            assert!(flushes || (density as f64 - expected).abs() <= within, "{isa} density({x:e}) = {density:e}");
+            let tail = 0.5 * libm::erfc(wide.abs() * std::f64::consts::FRAC_1_SQRT_2);
+            let within = tail * (4e-7 + square / 3.0 * 4e-7) + smallest;
+            let got = if x < 0.0 { cdf as f64 } else { 1.0 - cdf as f64 };
+            let rounding = if x < 0.0 { 0.0 } else { f32::EPSILON as f64 / 2.0 };
+            assert!((got - tail).abs() <= within + rounding, "{isa} normal({x:e}) = {cdf:e}, tail {tail:e}");
+        }
+        for x in [-30.0, -3.0, -0.5, 0.0, 0.25, 5.0f64] {
+            let [exp, cdf, density] = flushed(isa, &[x])[0];
+            assert_eq!((exp, density), (libm::exp(-x.abs()), libm::exp(-0.5 * x * x)));
+            assert_eq!(cdf, 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2));
+        }
+    }
+}
+
 /// Numbers at which something changes, with their neighbours and both signs.
 fn special() -> Vec<f32> {
     let mut values = vec![0.0, f32::INFINITY, f32::NAN, f32::from_bits(0x7f80_0001)];
