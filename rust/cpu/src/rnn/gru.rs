@@ -8,7 +8,7 @@ use crate::gemm::Strided;
 use crate::parallel::SyncPtr;
 use crate::path;
 use crate::reduce::by_float;
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Simd, prefetch};
 
 const GATES: usize = 3;
 /// Columns of what is kept, in units: r, z, n and the recurrent part of n; and of its gradients.
@@ -84,22 +84,42 @@ fn state_before<T>(y: SyncPtr<T>, h0: SyncPtr<T>, hidden: usize, spot: &Spot) ->
 
 impl<T: Float> Cell<T> for Forward<T> {
     #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        for k in 0..KEPT {
+            prefetch(self.gates.get().wrapping_add((spot.row * KEPT + k) * self.hidden + spot.unit));
+        }
+        prefetch(state_before(self.y, self.h0, self.hidden, &spot));
+    }
+
+    #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, step: usize) {
+        let (hidden, units) = (self.hidden, spot.n);
+        let kept = |k: usize| self.gates.get().wrapping_add(spot.row * KEPT * hidden + k * hidden + spot.unit);
+        // SAFETY: the caller's promise.
+        unsafe {
+            let a = |k: usize| s.load_some(kept(k), units);
+            let b = |k: usize| s.load(sums.add(k * step));
+            let r = T::sigmoid_flushed(s, s.add(a(0), b(0)));
+            let z = T::sigmoid_flushed(s, s.add(a(1), b(1)));
+            let bn = s.add(b(2), s.load_some(self.bias.get().add(spot.unit), units));
+            s.store_some(kept(0), units, r);
+            s.store_some(kept(1), units, z);
+            s.store_some(kept(3), units, bn);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd<T>>(&self, s: S, spot: Spot) {
         let (hidden, units) = (self.hidden, spot.n);
         let kept = |k: usize| self.gates.get().wrapping_add(spot.row * KEPT * hidden + k * hidden + spot.unit);
         let before = state_before(self.y, self.h0, hidden, &spot);
         // SAFETY: the caller's promise.
         unsafe {
             let a = |k: usize| s.load_some(kept(k), units);
-            let b = |k: usize| s.load(sums.add(k * step));
-            let (r, z) = (T::sigmoid(s, s.add(a(0), b(0))), T::sigmoid(s, s.add(a(1), b(1))));
-            let bn = s.add(b(2), s.load_some(self.bias.get().add(spot.unit), units));
+            let (r, z, bn) = (a(0), a(1), a(3));
             let n = T::tanh(s, s.fma(r, bn, a(2)));
             let h = s.fma(z, s.sub(s.load_some(before, units), n), n);
-            s.store_some(kept(0), units, r);
-            s.store_some(kept(1), units, z);
             s.store_some(kept(2), units, n);
-            s.store_some(kept(3), units, bn);
             s.store_some(self.y.get().add(spot.row * hidden + spot.unit), units, h);
         }
     }
@@ -177,6 +197,17 @@ struct Backward<T> {
 }
 
 impl<T: Float> Cell<T> for Backward<T> {
+    #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        for k in 0..KEPT {
+            let at = (spot.row * KEPT + k) * self.hidden + spot.unit;
+            prefetch(self.gates.get().wrapping_add(at));
+            prefetch(self.e.get().wrapping_add(at));
+        }
+        prefetch(self.gy.get().wrapping_add(spot.row * self.hidden + spot.unit));
+        prefetch(state_before(self.y, self.h0, self.hidden, &spot));
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, _: usize) {
         let (hidden, units) = (self.hidden, spot.n);

@@ -8,7 +8,7 @@ use crate::gemm::{Epilogue, Matrix, MatrixMut, Strided, gemm};
 use crate::parallel::SyncPtr;
 use crate::path;
 use crate::reduce::by_float;
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Simd, prefetch};
 
 const GATES: usize = 4;
 
@@ -131,6 +131,14 @@ fn cells_before<T>(cells: SyncPtr<T>, c0: SyncPtr<T>, hidden: usize, spot: &Spot
 
 impl<T: Float> Cell<T> for Forward<T> {
     #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        for k in 0..GATES {
+            prefetch(self.gates.get().wrapping_add((spot.row * GATES + k) * self.hidden + spot.unit));
+        }
+        prefetch(cells_before(self.cells, self.c0, self.hidden, &spot));
+    }
+
+    #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, step: usize) {
         let (hidden, n) = (self.hidden, spot.n);
         let at = spot.row * hidden + spot.unit;
@@ -139,14 +147,25 @@ impl<T: Float> Cell<T> for Forward<T> {
         // SAFETY: the caller's promise.
         unsafe {
             let a = |k: usize| s.add(s.load_some(gate(k), n), s.load(sums.add(k * step)));
-            let (i, f) = (T::sigmoid(s, a(0)), T::sigmoid(s, a(1)));
-            let (g, o) = (T::tanh(s, a(2)), T::sigmoid(s, a(3)));
+            let (i, f) = (T::sigmoid_flushed(s, a(0)), T::sigmoid_flushed(s, a(1)));
+            let (g, o) = (T::tanh(s, a(2)), T::sigmoid_flushed(s, a(3)));
             let c = s.fma(f, s.load_some(before, n), s.mul(i, g));
             s.store_some(gate(0), n, i);
             s.store_some(gate(1), n, f);
             s.store_some(gate(2), n, g);
             s.store_some(gate(3), n, o);
             s.store_some(self.cells.get().add(at), n, c);
+        }
+    }
+
+    #[inline(always)]
+    unsafe fn finish<S: Simd<T>>(&self, s: S, spot: Spot) {
+        let (hidden, n) = (self.hidden, spot.n);
+        let at = spot.row * hidden + spot.unit;
+        // SAFETY: the caller's promise.
+        unsafe {
+            let o = s.load_some(self.gates.get().add(spot.row * GATES * hidden + 3 * hidden + spot.unit), n);
+            let c = s.load_some(self.cells.get().add(at), n);
             s.store_some(self.states.get().add(at), n, s.mul(o, T::tanh(s, c)));
         }
     }
@@ -261,6 +280,19 @@ struct Backward<T> {
 }
 
 impl<T: Float> Cell<T> for Backward<T> {
+    #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        for k in 0..GATES {
+            let at = (spot.row * GATES + k) * self.hidden + spot.unit;
+            prefetch(self.gates.get().wrapping_add(at));
+            prefetch(self.e.get().wrapping_add(at));
+        }
+        let at = spot.row * self.hidden + spot.unit;
+        prefetch(self.gh.get().wrapping_add(at));
+        prefetch(self.cells.get().wrapping_add(at));
+        prefetch(cells_before(self.cells, self.c0, self.hidden, &spot));
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, _: usize) {
         let (hidden, n) = (self.hidden, spot.n);

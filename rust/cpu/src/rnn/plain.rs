@@ -9,7 +9,7 @@ use crate::gemm::Strided;
 use crate::parallel::SyncPtr;
 use crate::path;
 use crate::reduce::by_float;
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Simd, prefetch};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Nonlinearity {
@@ -66,6 +66,11 @@ struct Forward<T> {
 }
 
 impl<T: Float> Cell<T> for Forward<T> {
+    #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        prefetch(self.y.get().wrapping_add(spot.row * self.hidden + spot.unit));
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, _: usize) {
         let Spot { row, unit, n, .. } = spot;
@@ -160,6 +165,13 @@ struct Backward<T> {
 }
 
 impl<T: Float> Cell<T> for Backward<T> {
+    #[inline(always)]
+    fn fetch(&self, spot: Spot) {
+        for p in [self.gy, self.y, self.e] {
+            prefetch(p.get().wrapping_add(spot.row * self.hidden + spot.unit));
+        }
+    }
+
     #[inline(always)]
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, _: usize) {
         let Spot { row, sequence, left, unit, n, .. } = spot;

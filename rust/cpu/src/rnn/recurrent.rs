@@ -20,6 +20,8 @@ use crate::simd::{Float, Kernel, Simd};
 const DEPTH_BYTES: usize = 2048;
 /// Multiply-adds of a task, at least: about ten microseconds.
 const TASK: usize = 1 << 19;
+/// Bytes of a line of a cache.
+const LINE: usize = 64;
 /// Gates whose sums one task holds.
 const MAX_GATES: usize = 4;
 
@@ -38,10 +40,22 @@ pub(super) struct Spot {
 
 /// The pointwise part of a step for a vector of units.
 pub(super) trait Cell<T: Float>: Copy + Send + Sync {
+    /// Fetches the lines that the step will read and write at a spot of one line's units: pieces of rows, which caches do
+    /// not guess, while their sums are computed.
+    fn fetch(&self, spot: Spot);
+
     /// # Safety
     /// The cell's arrays have the rows of the spot; `sums`, `step` apart, are readable vectors: the recurrent products
     /// of the units' gates forward, of their states backward. Implementations are `#[inline(always)]`.
     unsafe fn step<S: Simd<T>>(&self, s: S, spot: Spot, sums: *const T, step: usize);
+
+    /// What is left to do once all spots of a tile have had their step: where a function waits for another one of the same
+    /// units, so the next units' need not wait with it.
+    ///
+    /// # Safety
+    /// As of [`step`](Self::step), which has been called.
+    #[inline(always)]
+    unsafe fn finish<S: Simd<T>>(&self, _: S, _: Spot) {}
 }
 
 /// Recurrent weights as panels: element (i, p) of panel k of a gate, unit `k·mr + i` and depth p, is at `p·mr + i`. The
@@ -209,21 +223,24 @@ pub(super) fn step<T: Float, C: Cell<T>>(
             let count = nr.min(rows.count - j);
             let mut sums = MaybeUninit::<[T; MAX_GATES * MAX_TILE]>::uninit();
             let sums = sums.as_mut_ptr().cast::<T>();
-            let products = Sums { weights, panel, states: &rows.states, start: j, rows: count, sums };
-            // SAFETY: the instruction set is the machine's; the states have `depth` numbers a row.
-            unsafe { T::enter(isa, products) };
-            let pointwise = Pointwise {
-                cell,
+            let spots = Spots {
                 row: rows.part.row + rows.start + j,
                 sequence: rows.part.sequence + rows.start + j,
                 before: before.map(|row| row + rows.start + j),
                 left: rows.part.left,
-                rows: count,
                 unit: panel * mr,
                 units: mr.min(units - panel * mr),
-                mr,
-                sums,
             };
+            let line = LINE / size_of::<T>();
+            for j in 0..count {
+                for i in (0..spots.units).step_by(line) {
+                    cell.fetch(spots.at(j, i, line));
+                }
+            }
+            let products = Sums { weights, panel, states: &rows.states, start: j, rows: count, sums };
+            // SAFETY: the instruction set is the machine's; the states have `depth` numbers a row.
+            unsafe { T::enter(isa, products) };
+            let pointwise = Pointwise { cell, spots, rows: count, mr, sums };
             // SAFETY: as above; the rows and units are this task's own.
             unsafe { T::enter(isa, pointwise) }
         }
@@ -299,16 +316,37 @@ impl<T: Float> Sums<'_, T> {
     }
 }
 
-/// The cell for the rows and units of one tile.
-struct Pointwise<'a, T, C> {
-    cell: &'a C,
+/// The spots of one tile: the first row, and units `unit..unit + units`.
+#[derive(Clone, Copy)]
+struct Spots {
     row: usize,
     sequence: usize,
     before: Option<usize>,
     left: usize,
-    rows: usize,
     unit: usize,
     units: usize,
+}
+
+impl Spots {
+    /// Units from `i` on of row `j`, `most` of them or what there is.
+    #[inline(always)]
+    fn at(&self, j: usize, i: usize, most: usize) -> Spot {
+        Spot {
+            row: self.row + j,
+            sequence: self.sequence + j,
+            before: self.before.map(|row| row + j),
+            left: self.left,
+            unit: self.unit + i,
+            n: most.min(self.units - i),
+        }
+    }
+}
+
+/// The cell for the rows and units of one tile.
+struct Pointwise<'a, T, C> {
+    cell: &'a C,
+    spots: Spots,
+    rows: usize,
     mr: usize,
     sums: *const T,
 }
@@ -317,18 +355,17 @@ impl<T: Float, C: Cell<T>> Kernel<T> for Pointwise<'_, T, C> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, s: S) {
-        for j in 0..self.rows {
-            for i in (0..self.units).step_by(S::LANES) {
-                let spot = Spot {
-                    row: self.row + j,
-                    sequence: self.sequence + j,
-                    before: self.before.map(|row| row + j),
-                    left: self.left,
-                    unit: self.unit + i,
-                    n: S::LANES.min(self.units - i),
-                };
-                // SAFETY: `step` gave this task its rows and units; the tile has whole vectors.
-                unsafe { self.cell.step(s, spot, self.sums.add(j * self.mr + i), MAX_TILE) };
+        // SAFETY: `step` gave this task its rows and units; the tile has whole vectors.
+        unsafe {
+            for j in 0..self.rows {
+                for i in (0..self.spots.units).step_by(S::LANES) {
+                    self.cell.step(s, self.spots.at(j, i, S::LANES), self.sums.add(j * self.mr + i), MAX_TILE);
+                }
+            }
+            for j in 0..self.rows {
+                for i in (0..self.spots.units).step_by(S::LANES) {
+                    self.cell.finish(s, self.spots.at(j, i, S::LANES));
+                }
             }
         }
     }

@@ -48,6 +48,11 @@ pub trait Elementary: Sized {
     fn sigmoid<S: Simd<Self>>(s: S, x: S::V) -> S::V
     where
         Self: Float;
+    /// `1 / (1 + e⁻ˣ)` as [`sigmoid`](Self::sigmoid), except that it stops where it leaves the normal range: for a thread
+    /// that flushes what lies below.
+    fn sigmoid_flushed<S: Simd<Self>>(s: S, x: S::V) -> S::V
+    where
+        Self: Float;
     fn erf<S: Simd<Self>>(s: S, x: S::V) -> S::V
     where
         Self: Float;
@@ -194,6 +199,15 @@ impl Elementary for f32 {
     }
 
     #[inline(always)]
+    fn sigmoid_flushed<S: Simd<Self>>(s: S, x: S::V) -> S::V {
+        let one = s.splat(1.0);
+        // e⁻ˣ neither overflows nor leaves the normal range.
+        let (n, expm1) = exp_parts(s, s.neg(s.max(s.splat(-88.0), s.min(s.splat(87.0), x))));
+        let power = s.power(n);
+        s.div(one, s.add(one, s.fma(expm1, power, power)))
+    }
+
+    #[inline(always)]
     fn erf<S: Simd<Self>>(s: S, x: S::V) -> S::V {
         let a = s.abs(x);
         let near = s.fma(polynomial(s, ERF, s.mul(a, a)), x, x);
@@ -263,6 +277,11 @@ impl Elementary for f64 {
             let z = libm::exp(-x.abs());
             (if x < 0.0 { z } else { 1.0 }) / (1.0 + z)
         })
+    }
+
+    #[inline(always)]
+    fn sigmoid_flushed<S: Simd<Self>>(s: S, x: S::V) -> S::V {
+        Self::sigmoid(s, x)
     }
 
     #[inline(always)]

@@ -163,8 +163,8 @@ fn exhaustive_every_number_is_within_3_ulp() {
     assert!(sweep(1).iter().flatten().all(|&(distance, _)| distance <= ULPS));
 }
 
-/// `[exp_flushed(−|x|), Φ(x), e^(−x²/2)]` of each.
-struct Flushed<'a, T>(&'a [T], &'a mut Vec<[T; 3]>);
+/// `[exp_flushed(−|x|), Φ(x), e^(−x²/2), sigmoid_flushed(x)]` of each.
+struct Flushed<'a, T>(&'a [T], &'a mut Vec<[T; 4]>);
 
 impl<T: Float> Kernel<T> for Flushed<'_, T> {
     type Output = ();
@@ -173,12 +173,13 @@ impl<T: Float> Kernel<T> for Flushed<'_, T> {
         for &x in self.0 {
             let (cdf, density) = T::normal_cdf(s, s.splat(x));
             let exp = T::exp_flushed(s, s.neg(s.abs(s.splat(x))));
-            self.1.push([s.hmax(exp), s.hmax(cdf), s.hmax(density)]);
+            let sigmoid = T::sigmoid_flushed(s, s.splat(x));
+            self.1.push([exp, cdf, density, sigmoid].map(|v| s.hmax(v)));
         }
     }
 }
 
-fn flushed<T: Float>(isa: Isa, x: &[T]) -> Vec<[T; 3]> {
+fn flushed<T: Float>(isa: Isa, x: &[T]) -> Vec<[T; 4]> {
     let mut y = Vec::new();
     // SAFETY: the tests take instruction sets from `Isa::available`.
     unsafe { T::enter(isa, Flushed(x, &mut y)) };
@@ -192,15 +193,18 @@ fn what_is_flushed_and_the_normal_distribution() {
     x.extend((-1_400..1_400).map(|i| i as f32 * 0.01));
     let smallest = f32::MIN_POSITIVE as f64 * 1.05;
     for isa in Isa::available() {
-        for (&x, [exp, cdf, density]) in x.iter().zip(flushed(isa, &x)) {
+        for (&x, [exp, cdf, density, sigmoid]) in x.iter().zip(flushed(isa, &x)) {
             let wide = x as f64;
             if x.is_nan() {
-                assert!(exp.is_nan() && cdf.is_nan() && density.is_nan(), "{isa} {x}");
+                assert!([exp, cdf, density, sigmoid].iter().all(|v| v.is_nan()), "{isa} {x}");
                 continue;
             }
             let expected = libm::exp(-wide.abs());
             let flushes = exp == 0.0 && expected < smallest;
             assert!(flushes || ulps(Exp, exp, expected) <= ULPS, "{isa} exp_flushed({x:e}) = {exp:e}");
+            let stops = x < -87.0 && sigmoid < 2e-38;
+            let distance = ulps(Sigmoid, sigmoid, reference(Sigmoid, wide));
+            assert!(stops || distance <= ULPS, "{isa} sigmoid_flushed({x:e}) = {sigmoid:e}: {distance} ulp");
             // The square is rounded to f32, and so is the exponent.
             let expected = libm::exp(-0.5 * wide * wide);
             let square = (wide * wide).min(400.0);
@@ -214,8 +218,9 @@ fn what_is_flushed_and_the_normal_distribution() {
             assert!((got - tail).abs() <= within + rounding, "{isa} normal({x:e}) = {cdf:e}, tail {tail:e}");
         }
         for x in [-30.0, -3.0, -0.5, 0.0, 0.25, 5.0f64] {
-            let [exp, cdf, density] = flushed(isa, &[x])[0];
+            let [exp, cdf, density, sigmoid] = flushed(isa, &[x])[0];
             assert_eq!((exp, density), (libm::exp(-x.abs()), libm::exp(-0.5 * x * x)));
+            assert!((sigmoid - reference(Sigmoid, x)).abs() <= 4.0 * f64::EPSILON * sigmoid);
             assert_eq!(cdf, 0.5 * libm::erfc(-x * std::f64::consts::FRAC_1_SQRT_2));
         }
     }
