@@ -6,8 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use ferrograd_array::Array;
 use smallvec::SmallVec;
 
-use super::max::EXACT;
-use super::{Axis, Geometry, offset};
+use super::{Axis, EXACT, Geometry, offset, whole};
 use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -191,8 +190,7 @@ unsafe fn of_row<T: Float, S: Simd<T>, W: Windows<T>, const K: usize>(
     past: bool,
 ) -> f64 {
     const { assert!(S::LANES <= MOST_LANES) };
-    let whole = |x: i64| s.splat(T::from_f64(x as f64));
-    let ramp = s.mul(s.ramp(), whole(K as i64));
+    let ramp = s.mul(s.ramp(), whole(s, K as i64));
     let mut found = s.zero();
     for j in (0..n).step_by(S::LANES) {
         let part = S::LANES.min(n - j);
@@ -201,7 +199,7 @@ unsafe fn of_row<T: Float, S: Simd<T>, W: Windows<T>, const K: usize>(
             let window = windows.load(s, j, part);
             let mut columns = [s.zero(); K];
             for k in 0..K {
-                let (v, here) = windows.give(s, window, s.add(ramp, whole(flat + (K * j + k) as i64)));
+                let (v, here) = windows.give(s, window, s.add(ramp, whole(s, flat + (K * j + k) as i64)));
                 columns[k] = v;
                 let counts = s.select(here, s.splat(T::ONE), s.zero());
                 found = s.add(found, if part == S::LANES { counts } else { first(s, counts, part) });
@@ -253,7 +251,7 @@ unsafe fn of_window<T: Float, S: Simd<T>, W: Windows<T>>(
             let window = windows.load(s, c, n);
             let mut found = s.zero();
             for &(flat, to) in taps {
-                let (v, here) = windows.give(s, window, s.splat(T::from_f64(flat as f64)));
+                let (v, here) = windows.give(s, window, whole(s, flat));
                 s.store_some(to.add(c), n, v);
                 found = s.select(here, s.splat(T::ONE), found);
             }

@@ -1,6 +1,6 @@
 use ferrograd_array::{Array, DType, Error, Result};
 
-use super::{Geometry, Taps, Window, channels_inside};
+use super::{EXACT, Geometry, Taps, Window, channels_inside, whole};
 use crate::dense::streams_rows;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -167,9 +167,6 @@ pub(super) fn takes<T: Float>(v: T, best: T) -> bool {
     (v > best) | v.is_nan()
 }
 
-/// Indices up to this are exact as f32.
-pub(super) const EXACT: i64 = 1 << 24;
-
 impl<T: Float> Lanes<'_, T> {
     #[inline(always)]
     unsafe fn run<S: Simd<T>>(&self, s: S) {
@@ -189,18 +186,17 @@ impl<T: Float> Lanes<'_, T> {
     /// Windows side by side, one element apart or (`TWO`) two: then two vectors are read and taken apart.
     #[inline(always)]
     unsafe fn vectors<S: Simd<T>, const TWO: bool>(&self, s: S) {
-        let whole = |x: i64| s.splat(T::from_f64(x as f64));
-        let ramp = s.mul(s.ramp(), whole(self.flat_step));
+        let ramp = s.mul(s.ramp(), whole(s, self.flat_step));
         for start in (0..self.n).step_by(S::LANES) {
             let n = S::LANES.min(self.n - start);
             let x = self.x.wrapping_add(if TWO { 2 * start } else { start });
-            let (mut best, mut place) = (s.splat(T::NEG_INFINITY), whole(self.taps[0].1));
+            let (mut best, mut place) = (s.splat(T::NEG_INFINITY), whole(s, self.taps[0].1));
             let mut look = inlined(
                 #[inline(always)]
                 |v: S::V, flat: i64| {
                     let take = s.mask_or(s.gt(v, best), s.is_nan(v));
                     best = s.select(take, v, best);
-                    place = s.select(take, whole(flat), place);
+                    place = s.select(take, whole(s, flat), place);
                 },
             );
             let mut k = 0;

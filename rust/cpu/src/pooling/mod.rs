@@ -17,6 +17,8 @@ pub use max_grad::max_pool_grad;
 use ferrograd_array::{Array, Dims, Error, Layout, Result, Shape};
 use smallvec::SmallVec;
 
+use crate::simd::{Float, Simd};
+
 /// How windows lie, as the caller gives it: a number for each spatial dimension.
 #[derive(Debug, Clone, Copy)]
 pub struct Window<'a> {
@@ -229,6 +231,15 @@ fn output_size(op: &str, k: usize, axis: &Axis, reach: usize, ceil_mode: bool) -
     }
     Ok(out)
 }
+
+/// An index in every lane, exact up to [`EXACT`].
+#[inline(always)]
+fn whole<T: Float, S: Simd<T>>(s: S, x: i64) -> S::V {
+    s.splat(T::from_f64(x as f64))
+}
+
+/// Indices up to this are exact as f32.
+const EXACT: i64 = 1 << 24;
 
 /// Where element `n c d h w` lies.
 #[inline(always)]

@@ -304,8 +304,9 @@ mod ps {
             // The halves of the registers are taken apart, then put in order.
             let even = _mm256_castps_pd(_mm256_shuffle_ps::<0b10_00_10_00>(a, b));
             let odd = _mm256_castps_pd(_mm256_shuffle_ps::<0b11_01_11_01>(a, b));
-            let order = |x| _mm256_castpd_ps(_mm256_permute4x64_pd::<0b11_01_10_00>(x));
-            (order(even), order(odd))
+            let (even, odd) =
+                (_mm256_permute4x64_pd::<0b11_01_10_00>(even), _mm256_permute4x64_pd::<0b11_01_10_00>(odd));
+            (_mm256_castpd_ps(even), _mm256_castpd_ps(odd))
         }
     }
 

@@ -310,14 +310,11 @@ mod ps {
         unsafe {
             let (a, b) = (_mm512_loadu_si512(p.cast()), _mm512_loadu_si512(p.add(8).cast()));
             let end = _mm512_set1_epi64(1 << 31);
-            let beyond = [a, b].map(
-                #[inline(always)]
-                |x| _mm512_cmpge_epu64_mask(x, end) as u16,
-            );
+            let beyond = (_mm512_cmpge_epu64_mask(a, end) as u16, _mm512_cmpge_epu64_mask(b, end) as u16);
             let low = _mm512_castsi256_si512(_mm512_cvtepi64_epi32(a));
             let index = _mm512_inserti64x4::<1>(low, _mm512_cvtepi64_epi32(b));
             let nan = _mm512_set1_ps(f32::NAN);
-            _mm512_mask_blend_ps(beyond[0] | beyond[1] << 8, _mm512_cvtepi32_ps(index), nan)
+            _mm512_mask_blend_ps(beyond.0 | beyond.1 << 8, _mm512_cvtepi32_ps(index), nan)
         }
     }
 
