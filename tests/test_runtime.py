@@ -142,6 +142,12 @@ def test_an_import_stays_short() -> None:
     )
 
 
+def test_import_of_all_names_has_those_that_are_loaded_on_first_use() -> None:
+    check(
+        "from ferrograd import *; assert randn(2).shape == (2,) and nn.Linear and save and tensor([1]).tolist() == [1]"
+    )
+
+
 @pytest.mark.parametrize("package", [fg, fg.autograd])
 def test_what_is_loaded_on_first_use_is_told_to_the_type_checker(package: Any) -> None:
     tree = ast.parse(Path(package.__file__).read_text())

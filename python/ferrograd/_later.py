@@ -14,6 +14,8 @@ def later(package: str, names: dict[str, str]) -> tuple[Callable[[str], Any], Ca
     namespace = vars(sys.modules[package])
 
     def get(name: str) -> Any:
+        if name == "__all__":  # what `import *` asks for
+            return [public for public in (*namespace, *names) if not public.startswith("_")]
         if name not in names:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
         module = import_module(f".{names[name]}", package)
