@@ -258,13 +258,17 @@ fn the_number_of_threads_changes_no_bit() {
         let found = gru_grad(Some(&y), Some(&h), &arrays.inputs(case), &y, &gates, [true; 6]).unwrap();
         found.into_iter().flatten().chain([y, h]).map(|a| a.to_vec::<f32>()).collect::<Vec<_>>()
     };
-    let before = parallel::num_threads();
-    let all: Vec<_> = [1, 2, 8]
-        .map(|n| {
-            parallel::set_num_threads(n);
-            run()
-        })
-        .into();
-    parallel::set_num_threads(before);
-    assert!(all[1] == all[0] && all[2] == all[0]);
+    for isa in Isa::available() {
+        isa::with(isa, || {
+            let before = parallel::num_threads();
+            let all: Vec<_> = [1, 2, 8]
+                .map(|n| {
+                    parallel::set_num_threads(n);
+                    run()
+                })
+                .into();
+            parallel::set_num_threads(before);
+            assert!(all[1] == all[0] && all[2] == all[0]);
+        });
+    }
 }
