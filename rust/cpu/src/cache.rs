@@ -1,6 +1,9 @@
-//! How much the caches hold.
+//! What the caches are like.
 
 use std::sync::LazyLock;
+
+/// Bytes of a line.
+pub(crate) const LINE: usize = 64;
 
 /// Bytes of a core's second-level cache, and what is assumed where the machine does not say.
 pub(crate) fn second_level() -> usize {

@@ -3,6 +3,7 @@
 
 use ferrograd_array::{Array, Element, Error, Layout, Result, Shape};
 
+use crate::cache::LINE;
 use crate::{copy_into, simd};
 
 /// `a` itself where it is dense, else a dense copy in the same memory order.
@@ -40,7 +41,7 @@ pub fn alike(op: &str, argument: &str, a: &Array, like: &Array) -> Result<Array>
 
 /// Whether an array that is written in rows of `n` elements goes past the caches, in whole lines.
 pub fn streams_rows<T: Element>(out: &Array, n: usize) -> bool {
-    let line = |bytes: usize| bytes.is_multiple_of(64);
+    let line = |bytes: usize| bytes.is_multiple_of(LINE);
     simd::streams(out.numel() * size_of::<T>()) && line(n * size_of::<T>()) && line(out.ptr::<T>().addr())
 }
 

@@ -8,6 +8,7 @@ use std::mem::MaybeUninit;
 
 use ferrograd_array::Array;
 
+use crate::cache::LINE;
 use crate::copy;
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -98,7 +99,6 @@ pub(crate) fn apply<M: Map<P>, const P: usize>(map: M, arrays: [&Array; P]) {
         return;
     }
     path!("elementwise/dense", parallel);
-    const LINE: usize = 64;
     const { assert!((BLOCK * M::SIZES[0]).is_multiple_of(LINE)) };
     let past = n * M::SIZES[0] >= BEYOND && p[0].addr().is_multiple_of(LINE) && !p[1..].contains(&p[0]);
     let map = if past { map.past_caches() } else { map };

@@ -11,7 +11,7 @@ use ferrograd_array::{Buffer, Result};
 use super::microkernel::{MAX_TILE, Tile, tile_shape};
 use super::pack::Pack;
 use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
-use crate::cache;
+use crate::cache::{self, LINE};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -116,8 +116,6 @@ const IN_PLACE_ROWS: usize = 128;
 /// place at any stride, the latter, if its depth is strided, would be fetched again for each panel.
 const SMALL: usize = 1 << 14;
 const LARGE: usize = 1 << 19;
-/// Bytes of a cache line.
-pub(super) const LINE: usize = 64;
 
 /// Whether C goes past the caches: it is large, and each element is written once and in whole lines.
 pub(super) fn streams<T: Float>(problem: &Problem<T>) -> bool {

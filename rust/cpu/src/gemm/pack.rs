@@ -4,7 +4,8 @@
 //! `W` neighbouring indices: `panel[p·W + i]` is the element at index `start + i`, depth `depth + p`. Past the
 //! last index there may be any number, as nothing computed from it is kept.
 
-use super::blocking::{LINE, Plan};
+use super::blocking::Plan;
+use crate::cache::LINE;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{Float, Kernel, Simd, prefetch};
 

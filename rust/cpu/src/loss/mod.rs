@@ -389,11 +389,7 @@ impl<T: Float> Task<'_, T> {
                 if t / S::LANES == c / S::LANES {
                     v = s.select(s.eq(s.ramp(), target), s.sub(v, s.splat(k * sharp * w)), v);
                 }
-                if part == S::LANES {
-                    s.put(out.add(c), v, self.past);
-                } else {
-                    s.store_partial(out.add(c), part, v);
-                }
+                s.put_some(out.add(c), part, v, self.past);
             }
         }
     }

@@ -272,11 +272,7 @@ impl<T: Float> Kernel<T> for Backward<T> {
                     if !self.dx.is_null() {
                         let inner = s.sub(s.sub(h, means[0]), s.mul(unit, means[1]));
                         let (to, v) = (self.dx.add(r * n + i), s.mul(rstd, inner));
-                        if self.stream {
-                            s.stream(to, v);
-                        } else {
-                            s.store_some(to, part, v);
-                        }
+                        s.put_some(to, part, v, self.stream);
                     }
                     if !self.sums.is_null() {
                         let (dw, db) = (self.sums.add(i), self.sums.add(n + i));

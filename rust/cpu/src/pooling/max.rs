@@ -224,11 +224,7 @@ impl<T: Float> Lanes<'_, T> {
             }
             // SAFETY: the caller's.
             unsafe {
-                if n == S::LANES {
-                    s.put(self.y.add(start), best, self.past);
-                } else {
-                    s.store_partial(self.y.add(start), n, best);
-                }
+                s.put_some(self.y.add(start), n, best, self.past);
                 let base = self.flat + start as i64 * self.flat_step;
                 s.store_index_some(self.index.add(start), n, s.add(place, ramp), base, self.past);
             }

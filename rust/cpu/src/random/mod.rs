@@ -484,11 +484,7 @@ impl<T: Float> Dropout<T> {
                 let part = S::LANES.min(n - j);
                 // A product, so that NaN and Inf behave as in PyTorch.
                 let v = s.mul(s.load_some(x.add(j), part), s.load(factors.as_ptr().add(j)));
-                if part == S::LANES {
-                    s.put(y.add(j), v, self.past);
-                } else {
-                    s.store_partial(y.add(j), part, v);
-                }
+                s.put_some(y.add(j), part, v, self.past);
             }
         }
     }

@@ -21,37 +21,43 @@ pub fn lanes_below<T: Float, S: Simd<T>>(s: S, n: usize) -> S::M {
     s.ne(ones, s.zero())
 }
 
+/// As many of `n` elements as fill `A` vectors, accumulated side by side and joined by halves; and how many these were.
+#[inline(always)]
+unsafe fn side_by_side<T: Float, S: Simd<T>, F: Fold<T>, const A: usize>(
+    s: S,
+    x: *const T,
+    n: usize,
+    p: S::V,
+) -> (S::V, usize) {
+    let mut acc = [s.splat(F::identity()); A];
+    let mut i = 0;
+    while i + A * S::LANES <= n {
+        for v in 0..A {
+            // SAFETY: the caller gives n elements.
+            acc[v] = F::step(s, acc[v], unsafe { s.load(x.add(i + v * S::LANES)) }, p);
+        }
+        i += A * S::LANES;
+    }
+    let mut width = if i > 0 { A } else { 1 };
+    while width > 1 {
+        width /= 2;
+        for v in 0..width {
+            acc[v] = F::join(s, acc[v], acc[v + width]);
+        }
+    }
+    (acc[0], i)
+}
+
 /// `n` elements that lie together.
 #[inline(always)]
 unsafe fn segment<T: Float, S: Simd<T>, F: Fold<T>>(s: S, x: *const T, n: usize, p: S::V) -> T {
-    let mut i = 0;
     // SAFETY: the caller gives n elements.
     unsafe {
-        let identity = s.splat(F::identity());
-        let mut total = identity;
-        if F::NS < 1.0 && n >= 8 * S::LANES {
-            let mut acc = [identity; 8];
-            while i + 8 * S::LANES <= n {
-                for v in 0..8 {
-                    acc[v] = F::step(s, acc[v], s.load(x.add(i + v * S::LANES)), p);
-                }
-                i += 8 * S::LANES;
-            }
-            for v in 0..4 {
-                acc[v] = F::join(s, acc[v], acc[v + 4]);
-            }
-            total = F::join(s, F::join(s, acc[0], acc[2]), F::join(s, acc[1], acc[3]));
-        } else if n >= 2 * S::LANES {
-            // A long step fills the registers by itself.
-            let mut acc = [identity; 2];
-            while i + 2 * S::LANES <= n {
-                for v in 0..2 {
-                    acc[v] = F::step(s, acc[v], s.load(x.add(i + v * S::LANES)), p);
-                }
-                i += 2 * S::LANES;
-            }
-            total = F::join(s, acc[0], acc[1]);
-        }
+        // A long step fills the registers by itself.
+        let (mut total, mut i) = match F::NS < 1.0 {
+            true => side_by_side::<T, S, F, 8>(s, x, n, p),
+            false => side_by_side::<T, S, F, 2>(s, x, n, p),
+        };
         while i + S::LANES <= n {
             total = F::step(s, total, s.load(x.add(i)), p);
             i += S::LANES;

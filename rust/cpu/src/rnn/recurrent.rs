@@ -10,6 +10,7 @@ use ferrograd_array::{Buffer, Result};
 use smallvec::SmallVec;
 
 use super::steps::{Part, Place, Steps};
+use crate::cache::LINE;
 use crate::gemm::{MAX_TILE, Strided, Tile};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
@@ -20,8 +21,6 @@ use crate::simd::{Float, Kernel, Simd};
 const DEPTH_BYTES: usize = 2048;
 /// Multiply-adds of a task, at least: about ten microseconds.
 const TASK: usize = 1 << 19;
-/// Bytes of a line of a cache.
-const LINE: usize = 64;
 /// Gates whose sums one task holds.
 const MAX_GATES: usize = 4;
 

@@ -97,6 +97,15 @@ pub trait Simd<T: Float>: Words {
         unsafe { if n == Self::LANES { self.store(p, v) } else { self.store_partial(p, n, v) } }
     }
 
+    /// As [`store_partial`](Self::store_partial), a whole vector by [`put`](Self::put).
+    /// # Safety
+    /// As theirs.
+    #[inline(always)]
+    unsafe fn put_some(self, p: *mut T, n: usize, v: Self::V, past: bool) {
+        // SAFETY: the caller's promise.
+        unsafe { if n == Self::LANES { self.put(p, v, past) } else { self.store_partial(p, n, v) } }
+    }
+
     fn add(self, a: Self::V, b: Self::V) -> Self::V;
     fn sub(self, a: Self::V, b: Self::V) -> Self::V;
     fn mul(self, a: Self::V, b: Self::V) -> Self::V;
