@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
+import traceback
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -321,6 +324,29 @@ def test_errors(row: Row, bad: Any) -> None:
     operands = [x.make(1) if isinstance(x, Arr) else x for x in operands]
     with pytest.raises(bad.exception, match=bad.match):
         row.run(operands, bad.attributes)
+
+
+@pytest.mark.parametrize(("row", "sample"), cases(large=False))
+@pytest.mark.parametrize("kind", ["object", "list"])
+def test_what_is_no_array(row: Row, sample: Sample, kind: str) -> None:
+    """In place of any array it is a TypeError that says what was expected; some functions take a list, as NumPy does."""
+    operands = as_operands(sample.make(row.id), "float32")
+
+    def run_with(k: int, other: Any) -> None:
+        try:
+            row.run([*operands[:k], other, *operands[k + 1 :]], sample.attributes)
+        except AttributeError as error:
+            if "registry" in Path(traceback.extract_tb(error.__traceback__)[-1].filename).parts:
+                pytest.skip("the row's own call looks at its operands before the library does")
+            raise
+
+    for k in [k for k, x in enumerate(operands) if isinstance(x, fg.Tensor)]:
+        if kind == "list":
+            with contextlib.suppress(TypeError, ValueError, RuntimeError, IndexError):
+                run_with(k, [1.0, 2.0])
+        else:
+            with pytest.raises(TypeError, match=r"expected .* got"):
+                run_with(k, object())
 
 
 @pytest.mark.parametrize(("row", "sample"), [c for c in cases() if c.values[0].torch is not None])

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core, ops
+from ._operands import takes_arrays
 from .dtypes import BY_NAME, dtype_name
 from .dtypes import device as _device
 from .dtypes import dtype as _dtype
@@ -228,6 +229,7 @@ def empty(
     return _finish("empty", result, device, requires_grad, layout)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def zeros_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
 ) -> Tensor:
@@ -236,6 +238,7 @@ def zeros_like(
     return zeros(size=input.shape, dtype=dtype, device=device, requires_grad=requires_grad, **layout)
 
 
+@takes_arrays
 def ones_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
 ) -> Tensor:
@@ -244,6 +247,7 @@ def ones_like(
     return ones(size=input.shape, dtype=dtype, device=device, requires_grad=requires_grad, **layout)
 
 
+@takes_arrays
 def full_like(
     input: Any, fill_value: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
 ) -> Tensor:
@@ -252,6 +256,7 @@ def full_like(
     return full(input.shape, fill_value, dtype=dtype, device=device, requires_grad=requires_grad, **layout)
 
 
+@takes_arrays
 def empty_like(
     input: Any, *, dtype: Any = None, device: Any = None, requires_grad: bool = False, **layout: Any
 ) -> Tensor:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import _core
+from ._operands import takes_arrays
 from .autograd import no_grad
 from .creation import _shape as shape_of
 from .creation import get_default_dtype, tensor
@@ -177,6 +178,7 @@ def randn(
     return _drawn("randn", "normal", sizes, size, 0.0, 1.0, generator, dtype, device, requires_grad)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def rand_like(
     input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -186,6 +188,7 @@ def rand_like(
     return rand(tuple(input.shape), generator=generator, dtype=dtype, device=device, requires_grad=requires_grad)
 
 
+@takes_arrays
 def randn_like(
     input: Any, *, generator: Generator | None = None, dtype: Any = None, device: Any = None,
     requires_grad: bool = False,
@@ -214,6 +217,7 @@ def randint(
     return result.requires_grad_(requires_grad)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def randint_like(
     input: Any, low: Any, high: Any = None, *, generator: Generator | None = None, dtype: Any = None,
     device: Any = None, requires_grad: bool = False,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
 from .. import _core
+from .._warn import warn
 from ..dtypes import BY_NAME
 from ..grad_mode import enable_grad, no_grad
 from ._products import filled, pull, unit_vectors
@@ -138,9 +138,8 @@ def _check(
         )
     for k in places:
         if inputs[k]._dtype != "float64":
-            warnings.warn(
+            warn(
                 f"gradcheck: input {k} requires a gradient and is {inputs[k]._dtype}; finite differences need float64",
-                stacklevel=3,
             )
     with enable_grad():
         outputs = _tuple(func(*inputs))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from .. import _core, ops
+from .._warn import warn
 from ..creation import as_tensor
 from ..random import Generator, randperm
 
@@ -171,7 +171,7 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | 
             sizes[k % len(sizes)] += 1
         for k, size in enumerate(sizes):
             if size == 0:
-                warnings.warn(f"random_split: part {k} of the dataset is empty", stacklevel=2)
+                warn(f"random_split: part {k} of the dataset is empty")
     else:
         sizes = [int(size) for size in lengths]
     if sum(sizes) != n or min(sizes, default=0) < 0:

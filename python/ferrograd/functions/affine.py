@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ._method import in_place_of, method
 from .linalg import _need, bmm, mm, mv, outer
 
@@ -26,30 +27,35 @@ def _combined(name: str, input: Any, product: Any, beta: float, alpha: float, ou
 
 
 @method()
+@takes_arrays
 def addmm(input: Any, mat1: Any, mat2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Tensor:
     """beta · input + alpha · mat1 · mat2 of matrices."""
     return _combined("addmm", input, mm(mat1, mat2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @method()
+@takes_arrays
 def addmv(input: Any, mat: Any, vec: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Tensor:
     """beta · input + alpha · mat · vec of a matrix and a vector."""
     return _combined("addmv", input, mv(mat, vec), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @method()
+@takes_arrays
 def addr(input: Any, vec1: Any, vec2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Tensor:
     """beta · input + alpha · the matrix vec1_i · vec2_j."""
     return _combined("addr", input, outer(vec1, vec2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @method()
+@takes_arrays
 def baddbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Tensor:
     """beta · input + alpha · batch1 · batch2 of batches (b, n, m) and (b, m, p)."""
     return _combined("baddbmm", input, bmm(batch1, batch2), beta, alpha, out)  # type: ignore[no-any-return]
 
 
 @method()
+@takes_arrays
 def addbmm(input: Any, batch1: Any, batch2: Any, *, beta: float = 1, alpha: float = 1, out: Any = None) -> Tensor:
     """beta · input + alpha · Σ_b batch1_b · batch2_b of batches (b, n, m) and (b, m, p)."""
     product = ops.sum(bmm(batch1, batch2), dim=(0,), keepdim=False)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import in_place_of, method
 from .shape import normalize_dim
@@ -27,12 +28,14 @@ def _triangle(name: str, input: Any, below: bool, diagonal: int) -> Any:
     return ops.where(inside, input, False if as_tensor(input)._dtype == "bool" else 0)
 
 
+@takes_arrays
 @method()
 def tril(input: Any, diagonal: int = 0) -> Tensor:
     """(*, n, m) with zeros above a diagonal: the main one at 0, others above it (+) or below (−)."""
     return _triangle("tril", input, True, diagonal)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def triu(input: Any, diagonal: int = 0) -> Tensor:
     """(*, n, m) with zeros below a diagonal: the main one at 0, others above it (+) or below (−)."""
@@ -58,6 +61,7 @@ def _two_last(name: str, ndim: int, dim1: int, dim2: int) -> tuple[int, ...]:
     return (*(d for d in range(ndim) if d not in (a, b)), a, b)
 
 
+@takes_arrays
 @method()
 def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A diagonal of the matrices that lie in two dimensions, as a last dimension in their place.
@@ -83,6 +87,7 @@ def diagonal(input: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tenso
     return ops.index_get(x, rows, columns, dims=(x.ndim - 2, x.ndim - 1))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """(*, n) as the diagonals of square matrices, which lie in dimensions `dim1` and `dim2` of the result."""
@@ -99,6 +104,7 @@ def diag_embed(input: Any, offset: int = 0, dim1: int = -2, dim2: int = -1) -> T
     return ops.permute(y, dims=tuple(int(d) for d in np.argsort(order)))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def diag(input: Any, diagonal: int = 0) -> Tensor:
     """A diagonal of a matrix, or the square matrix that has the vector as this diagonal."""
@@ -120,6 +126,7 @@ def diagflat(input: Any, offset: int = 0) -> Tensor:
 
 
 @method()
+@takes_arrays
 def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """A copy of `input` with `src` as the diagonal that `diagonal` gives."""
     ndim = len(input.shape)
@@ -133,6 +140,7 @@ def diagonal_scatter(input: Any, src: Any, offset: int = 0, dim1: int = 0, dim2:
     return ops.permute(y, dims=tuple(int(d) for d in np.argsort(order)))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def trace(input: Any) -> Tensor:
     """The sum of the main diagonal of a matrix."""

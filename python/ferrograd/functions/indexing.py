@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._items import advanced_getitem
 from ._method import method
@@ -29,6 +30,7 @@ def gather(input: Any, dim: int, index: Any, *, sparse_grad: bool = False) -> Te
 
 
 @method()
+@takes_arrays
 def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = None) -> Tensor:
     """The places `index`, a vector of integers, of dimension `dim`."""
     dim = axis if dim is None else dim
@@ -42,6 +44,7 @@ def index_select(input: Any, dim: Any = None, index: Any = None, *, axis: Any = 
 
 
 @method()
+@takes_arrays
 def masked_select(input: Any, mask: Any) -> Tensor:
     """The elements of `input` where `mask`, of a shape that broadcasts with it, is true: a vector."""
     shape = np.broadcast_shapes(tuple(input.shape), tuple(mask.shape))
@@ -87,6 +90,7 @@ def stack(tensors: Sequence[Any], dim: int = 0, *, axis: int | None = None) -> T
     return ops.stack(*tensors, dim=dim if axis is None else axis)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def split(
     tensor: Any, split_size_or_sections: Any = None, dim: int = 0, *, split_size: Any = None, axis: int | None = None
@@ -123,6 +127,7 @@ def chunk(input: Any, chunks: int, dim: int = 0, *, axis: int | None = None) -> 
     return split(input, max(1, -(-size // chunks)), dim)
 
 
+@takes_arrays
 @method()
 def unbind(input: Any, dim: int = 0, *, axis: int | None = None) -> tuple[Tensor, ...]:
     """The indices of a dimension one by one, views without it."""
@@ -131,6 +136,7 @@ def unbind(input: Any, dim: int = 0, *, axis: int | None = None) -> tuple[Tensor
     return ops.unbind(input, dim=d)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def flip(input: Any, *along: Any, dims: Any = None, axis: Any = None) -> Tensor:
     """The dimensions in reverse order; a copy, as in PyTorch."""
@@ -146,6 +152,7 @@ def flip(input: Any, *along: Any, dims: Any = None, axis: Any = None) -> Tensor:
     return ops.contiguous(ops.getitem(input, index=tuple(index)))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def roll(
     input: Any, shifts: int | Sequence[int], dims: int | Sequence[int] | None = None, *, axis: Any = None

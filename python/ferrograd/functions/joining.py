@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import method
 from .indexing import cat, split
@@ -63,9 +64,10 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(_three, tensors)
 
 
+@takes_arrays
 def hstack(tensors: Sequence[Any]) -> Tensor:
     """Side by side: along dimension 1, vectors along dimension 0."""
-    tensors = [atleast_1d(x) for x in tensors]
+    tensors = [atleast_1d(as_tensor(x)) for x in tensors]
     return cat(tensors, 0 if tensors and tensors[0].ndim == 1 else 1)
 
 
@@ -153,6 +155,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
     return ops.stack(*[ops.reshape(x, shape=(-1,)) for x in meshgrid(*axes)], dim=1)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tensor:
     """All r elements of a vector in their order, as rows."""
     if len(input.shape) != 1:
@@ -166,6 +169,7 @@ def combinations(input: Any, r: int = 2, with_replacement: bool = False) -> Tens
     return ops.index_get(input, places, dims=(0,))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def split_with_sizes(input: Any, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """Pieces of a dimension of the sizes given, views."""
@@ -209,6 +213,7 @@ def _split_along(name: str, input: Any, indices_or_sections: Any, dim: int, leas
     return tensor_split(x, indices_or_sections, dim)
 
 
+@takes_arrays
 @method()
 def hsplit(input: Any, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """`tensor_split` along dimension 1 (of a vector along 0) into equal pieces, or at indices."""

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import method
 from ._results import MinMax
@@ -30,6 +31,7 @@ def vector_norm(
     return ops.vector_norm(x, ord=float(ord), dim=dims, keepdim=keepdim or keepdims)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = False, *, dtype: Any = None) -> Tensor:
     """√Σ a² of matrices ('fro'), the largest (smallest) sum of |a| over a row (±∞) or over a column (±1)."""
     dims = _dims("matrix_norm", dim, None)
@@ -52,6 +54,7 @@ def matrix_norm(A: Any, ord: Any = "fro", dim: Any = (-2, -1), keepdim: bool = F
     return ops.reshape(norm, shape=kept)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def linalg_norm(
     A: Any, ord: Any = None, dim: Any = None, keepdim: bool = False, *, dtype: Any = None, axis: Any = None,
     keepdims: bool = False, out: Any = None,

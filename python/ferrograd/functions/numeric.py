@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import in_place_of, method
 from .shape import normalize_dim
@@ -34,6 +35,7 @@ def isneginf(input: Any) -> Tensor:
     return ops.eq(input, float("-inf"))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def isreal(input: Any) -> Tensor:
     """True everywhere: there are no complex numbers."""

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import method
 from .einsum import einsum
@@ -86,6 +87,7 @@ def chain_matmul(*matrices: Any) -> Tensor:
     return as_tensor(given[0]) if len(given) == 1 else multi_dot(given)
 
 
+@takes_arrays
 @method()
 def matrix_power(input: Any, n: int) -> Tensor:
     """(*, m, m) multiplied n times, by squaring; n = 0 gives the identity. There are no inverses: n ≥ 0."""

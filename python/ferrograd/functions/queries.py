@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..autograd import no_grad
 from ..creation import as_tensor
 from ..dtypes import BY_NAME
@@ -46,6 +47,7 @@ def allclose(input: Any, other: Any, rtol: float = 1e-5, atol: float = 1e-8, equ
 
 
 @method()
+@takes_arrays
 def equal(input: Any, other: Any) -> bool:
     """Whether both have one shape and the same elements; NaN equals nothing."""
     if tuple(input.shape) != tuple(other.shape):
@@ -111,6 +113,7 @@ def is_nonzero(input: Any) -> bool:
 
 
 @method()
+@takes_arrays
 def is_same_size(input: Any, other: Any) -> bool:
     """Whether both have one shape."""
     return tuple(input.shape) == tuple(other.shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ._method import method
 from .indexing import flip
 from .shape import _sizes, normalize_dim
@@ -43,6 +44,7 @@ def _repeat(self: Any, *sizes: Any, repeats: Any = None) -> Tensor:
     return _tiled(x, sizes)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def tile(input: Any, *reps: Any, dims: Any = None) -> Tensor:
     """The tensor `dims[d]` times along each dimension; fewer numbers than dimensions count for the last ones."""
@@ -51,6 +53,7 @@ def tile(input: Any, *reps: Any, dims: Any = None) -> Tensor:
 
 
 @method()
+@takes_arrays
 def repeat_interleave(
     input: Any, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None, axis: int | None = None
 ) -> Tensor:
@@ -113,6 +116,7 @@ def _unfold(self: Any, dimension: int, size: int, step: int) -> Tensor:
     return ops.permute(windows, dims=(*(k for k in range(ndim + 1) if k != d + 1), d + 1))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1), *, axes: Sequence[int] | None = None) -> Tensor:
     """Turned by k · 90° in the plane of two dimensions, from the first towards the second; a copy."""
@@ -135,6 +139,7 @@ def rot90(input: Any, k: int = 1, dims: Sequence[int] = (0, 1), *, axes: Sequenc
     return ops.clone(input)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def fliplr(input: Any) -> Tensor:
     """The columns, dimension 1, in reverse order; a copy."""
@@ -143,6 +148,7 @@ def fliplr(input: Any) -> Tensor:
     return flip(input, (1,))
 
 
+@takes_arrays
 @method()
 def flipud(input: Any) -> Tensor:
     """The rows, dimension 0, in reverse order; a copy."""

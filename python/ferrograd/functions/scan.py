@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ._method import in_place, method
 from ._results import ValuesIndices
 from .reduction import _cast, _is_float, _one
@@ -60,6 +61,7 @@ in_place("cumprod_", cumprod)
 
 
 @method()
+@takes_arrays
 def diff(
     input: Any, n: int = 1, dim: int = -1, prepend: Any = None, append: Any = None, *, axis: int | None = None
 ) -> Tensor:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ..ops.scattering import groups, halved
 from ._items import take_apart
@@ -26,6 +27,7 @@ _ALL = slice(None)
 
 
 @method()
+@takes_arrays
 def scatter(
     input: Any, dim: int, index: Any, src: Any = None, *, value: Any = None, reduce: str | None = None
 ) -> Tensor:
@@ -123,6 +125,7 @@ def _along(name: str, input: Any, dim: int, index: Any, source: Any) -> tuple[in
 
 
 @method()
+@takes_arrays
 def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1) -> Tensor:
     """A copy of `input` with alpha · source[…, i, …] added at the place index[i] of dimension `dim`."""
     d, index = _along("index_add", input, dim, from_front("index_add", index), source)
@@ -131,6 +134,7 @@ def index_add(input: Any, dim: int, index: Any, source: Any, *, alpha: float = 1
 
 
 @method()
+@takes_arrays
 def index_copy(input: Any, dim: int, index: Any, source: Any) -> Tensor:
     """A copy of `input` with source[…, i, …] at the place index[i] of dimension `dim`."""
     d, index = _along("index_copy", input, dim, from_front("index_copy", index), source)
@@ -165,6 +169,7 @@ def index_reduce(input: Any, dim: int, index: Any, source: Any, reduce: str, *, 
 
 
 @method()
+@takes_arrays
 def index_put(input: Any, indices: Any, values: Any, accumulate: bool = False) -> Tensor:
     """A copy of `input` with input[indices] = values, or += with `accumulate`, for a tuple of index tensors or masks."""
     base, places, dims = take_apart("index_put", tuple(input.shape), tuple(indices))
@@ -244,6 +249,7 @@ def masked_scatter(input: Any, mask: Any, source: Any) -> Tensor:
 
 
 @method()
+@takes_arrays
 def select_scatter(input: Any, src: Any, dim: int, index: int) -> Tensor:
     """A copy of `input` with `src` at one index of one dimension."""
     d = normalize_dim("select_scatter", dim, len(input.shape))
@@ -251,6 +257,7 @@ def select_scatter(input: Any, src: Any, dim: int, index: int) -> Tensor:
 
 
 @method()
+@takes_arrays
 def slice_scatter(
     input: Any, src: Any, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1
 ) -> Tensor:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ._method import method
 from .shape import normalize_dim
@@ -111,6 +112,7 @@ def searchsorted(
     return ops.cast(places, dtype="int32") if out_int32 else places  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def bucketize(input: Any, boundaries: Any, *, out_int32: bool = False, right: bool = False) -> Tensor:
     """The number of the bucket between sorted `boundaries`, a vector; one on a boundary is below it, above with `right`."""
     if len(boundaries.shape) != 1:

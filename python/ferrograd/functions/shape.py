@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .. import _core, autograd, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor
 from ..dtypes import BY_NAME, dtype_name, memory_format
 from ..dtypes import dtype as _Dtype
@@ -96,17 +97,20 @@ def _reinterpreted(input: Any, name: str) -> Any:
 
 
 @method()
+@takes_arrays
 def view_as(input: Any, other: Any) -> Tensor:
     """`input` viewed in the shape of `other`."""
     return ops.view(input, shape=other.shape)  # type: ignore[no-any-return]
 
 
 @method()
+@takes_arrays
 def reshape_as(input: Any, other: Any) -> Tensor:
     """`input` in the shape of `other`."""
     return ops.reshape(input, shape=other.shape)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     """Dimensions `start_dim` to `end_dim`, both included, as one."""
@@ -119,6 +123,7 @@ def flatten(input: Any, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     return ops.reshape(input, shape=(*shape[:start], size, *shape[end + 1 :]))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Tensor:
     """One dimension as several; one size may be -1."""
@@ -134,6 +139,7 @@ def unflatten(input: Any, dim: int, sizes: tuple[int, ...]) -> Tensor:
     return ops.reshape(input, shape=(*shape[:d], *sizes, *shape[d + 1 :]))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def permute(input: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tensor:
     """The dimensions in another order, a view."""
@@ -144,6 +150,7 @@ def permute(input: Any, *order: Any, dims: Any = None, axes: Any = None) -> Tens
     return ops.permute(input, dims=order)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method("transpose", "swapaxes", "swapdims")
 def transpose(input: Any, dim0: Any = None, dim1: Any = None, *, axis0: Any = None, axis1: Any = None) -> Tensor:
     """Two dimensions swapped, a view."""
@@ -156,6 +163,7 @@ def transpose(input: Any, dim0: Any = None, dim1: Any = None, *, axis0: Any = No
     return ops.permute(input, dims=tuple(order))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def adjoint(input: Any) -> Tensor:
     """The last two dimensions swapped, a view."""
@@ -164,6 +172,7 @@ def adjoint(input: Any) -> Tensor:
     return transpose(input, -2, -1)
 
 
+@takes_arrays
 @method()
 def t(input: Any) -> Tensor:
     """The transpose of a matrix; a vector is its own."""
@@ -176,6 +185,7 @@ def t(input: Any) -> Tensor:
 swapaxes = swapdims = transpose
 
 
+@takes_arrays
 @method("movedim", "moveaxis")
 def movedim(input: Any, source: Any, destination: Any) -> Tensor:
     """Dimensions moved to other places, the rest in their order."""
@@ -200,6 +210,7 @@ def movedim(input: Any, source: Any, destination: Any) -> Tensor:
 moveaxis = movedim
 
 
+@takes_arrays
 @method()
 def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
     """Without the dimensions of size 1, or without those of `dim` that have it."""
@@ -215,6 +226,7 @@ def squeeze(input: Any, dim: Any = None, *, axis: Any = None) -> Tensor:
     return ops.reshape(input, shape=kept)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def unsqueeze(input: Any, dim: Any = None, *, axis: int | None = None) -> Tensor:
     """A new dimension of size 1 before `dim`."""
@@ -232,6 +244,7 @@ def expand(input: Any, *sizes: Any, size: Any = None) -> Tensor:
 
 
 @method()
+@takes_arrays
 def expand_as(input: Any, other: Any) -> Tensor:
     """`input` stretched to the shape of `other`."""
     return ops.expand(input, shape=other.shape)  # type: ignore[no-any-return]
@@ -271,6 +284,7 @@ def contiguous(input: Any, *, memory_format: Any = None) -> Tensor:
     return ops.contiguous(input)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def select(input: Any, dim: int, index: int) -> Tensor:
     """One index of one dimension, which goes away; a view."""
@@ -278,6 +292,7 @@ def select(input: Any, dim: int, index: int) -> Tensor:
     return ops.getitem(input, index=(slice(None),) * d + (index,))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def narrow(input: Any, dim: int, start: int, length: int) -> Tensor:
     """`length` indices of one dimension from `start` on; a view."""
@@ -323,6 +338,7 @@ for _name, _function in (
     _moved(_name, _function)
 
 
+@takes_arrays
 @method("__getitem__")
 def getitem(input: Any, index: Any) -> Tensor:
     """`input[index]`: a view for integers, slices, None and `...`; a copy for arrays of indices or booleans."""
@@ -333,6 +349,7 @@ def getitem(input: Any, index: Any) -> Tensor:
 
 
 @method("__setitem__")
+@takes_arrays
 def setitem(self: Any, index: Any, value: Any) -> None:
     """`self[index] = value`, in place."""
     items, arrays = _as_index(index)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ._method import method
 from ._results import ValuesIndices
 from .reduction import _one
@@ -20,6 +21,7 @@ def _along(name: str, input: Any, dim: Any, axis: Any) -> int:
     return normalize_dim(name, dim, len(input.shape))
 
 
+@takes_arrays
 @method()
 def sort(
     input: Any, dim: Any = None, descending: bool = False, stable: bool = False, *, axis: Any = None
@@ -31,12 +33,14 @@ def sort(
     return ValuesIndices(*ops.sort(input, dim=_along("sort", input, dim, axis), descending=descending))
 
 
+@takes_arrays
 @method()
 def argsort(input: Any, dim: Any = None, descending: bool = False, stable: bool = False, *, axis: Any = None) -> Tensor:
     """The indices that put the elements in order along `dim` (the last one); equal ones stay in their order."""
     return sort(input, dim, descending, stable, axis=axis).indices  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def msort(input: Any) -> Tensor:
     """The elements in order along the first dimension."""
@@ -51,6 +55,7 @@ def _rank(name: str, k: Any) -> int:
     return int(k)
 
 
+@takes_arrays
 @method()
 def topk(
     input: Any, k: int, dim: Any = None, largest: bool = True, sorted: bool = True, *, axis: Any = None
@@ -60,6 +65,7 @@ def topk(
     return ValuesIndices(*ops.topk(input, k=_rank("topk", k), dim=d, largest=largest))
 
 
+@takes_arrays
 @method()
 def kthvalue(input: Any, k: int, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> ValuesIndices:
     """The k-th smallest element along `dim` (the last one), counted from 1, and its index."""
@@ -89,6 +95,7 @@ def nanmedian(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any =
     return _median("nanmedian", input, dim, keepdim or keepdims, axis, True)
 
 
+@takes_arrays
 @method()
 def mode(input: Any, dim: Any = None, keepdim: bool = False, *, axis: Any = None) -> ValuesIndices:
     """The most frequent element along `dim` (the last one), the smallest of several, and its last index."""

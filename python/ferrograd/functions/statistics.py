@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from .. import _core, ops
+from .._operands import takes_arrays
 from ..creation import as_tensor, get_default_dtype
 from ..dtypes import dtype_name
 from ._method import method
@@ -117,6 +118,7 @@ def fmin(input: Any, other: Any) -> Tensor:
 
 
 @method()
+@takes_arrays
 def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any = None) -> Tensor:
     """The covariances of the rows of (variables, observations); weighted by how often or how much each one counts.
 
@@ -151,6 +153,7 @@ def cov(input: Any, *, correction: int = 1, fweights: Any = None, aweights: Any 
     return ops.reshape(result, shape=()) if x.shape[0] == 1 else result  # type: ignore[no-any-return]
 
 
+@takes_arrays
 @method()
 def corrcoef(input: Any) -> Tensor:
     """The correlations of the rows of (variables, observations): covariances over both standard deviations."""
@@ -184,12 +187,14 @@ def _strips(name: str, y: Any, x: Any, dx: float, dim: int) -> tuple[Any, int]:
     return ops.mul(ops.mul(ops.add(left, right), 0.5), width), d
 
 
+@takes_arrays
 def trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """Σ (y_i + y_{i+1}) / 2 · (x_{i+1} − x_i) along `dim`; the points lie `dx` apart where there is no `x`."""
     strips, d = _strips("trapezoid", y, x, dx, dim)
     return ops.sum(strips, dim=(d,), keepdim=False)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def cumulative_trapezoid(y: Any, x: Any = None, *, dx: float = 1.0, dim: int = -1) -> Tensor:
     """The running sums of what `trapezoid` adds up."""
     strips, d = _strips("cumulative_trapezoid", y, x, dx, dim)

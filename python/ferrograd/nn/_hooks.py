@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from typing import Any
 
+from .._warn import warn
 from ..autograd.hooks import RemovableHandle
 from ._backward_hooks import Watch
 
@@ -76,9 +76,8 @@ class Hooked:
             try:
                 hook(self, args, kwargs, None) if with_kwargs else hook(self, args, None)
             except Exception as error:
-                warnings.warn(
+                warn(
                     f"a forward hook with always_call=True raised while another error was being raised: {error}",
-                    stacklevel=2,
                 )
 
     def register_forward_pre_hook(

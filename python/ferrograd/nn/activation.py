@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .._warn import warn
 from ..creation import empty
 from . import functional as F
 from . import init
@@ -221,9 +221,7 @@ class Hardtanh(Module):
     ) -> None:
         super().__init__()
         if min_value is not None or max_value is not None:
-            warnings.warn(
-                "Hardtanh: min_value and max_value are deprecated; pass min_val and max_val", FutureWarning, 2
-            )
+            warn("Hardtanh: min_value and max_value are deprecated; pass min_val and max_val", FutureWarning)
             min_val = min_val if min_value is None else min_value
             max_val = max_val if max_value is None else max_value
         if not max_val > min_val:

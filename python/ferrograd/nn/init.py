@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from typing import Any
 
 import numpy as np
 
 from .. import _core, random
+from .._warn import warn
 from ..autograd import no_grad
 
 _LINEAR = ("linear", *(f"{kind}{n}d" for kind in ("conv", "conv_transpose") for n in (1, 2, 3)))
@@ -193,7 +193,7 @@ def _former(function: Any) -> Any:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        warnings.warn(f"init.{name} is deprecated; use init.{name}_", FutureWarning, stacklevel=2)
+        warn(f"init.{name} is deprecated; use init.{name}_", FutureWarning)
         return function(*args, **kwargs)
 
     return call

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from .. import functions
+from .._warn import warn
 from . import functional as F
 from .norm import _BatchNorm
 
@@ -53,9 +53,8 @@ class _InstanceNorm(_BatchNorm):
                 raise ValueError(
                     f"{name}: input: expected {self.num_features} channels, got shape {tuple(input.shape)}"
                 )
-            warnings.warn(
+            warn(
                 f"{name}: input: expected {self.num_features} channels, got {channels}; without affine it does not matter",
-                stacklevel=2,
             )
         y = F.instance_norm(
             functions.unsqueeze(input, 0) if single else input,

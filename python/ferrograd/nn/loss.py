@@ -5,9 +5,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from .._warn import warn
 from . import functional as F
 from .functional._reduction import reduction_of
 from .module import Module
@@ -232,7 +232,7 @@ class NLLLoss2d(NLLLoss):
         reduce: bool | None = None,
         reduction: str = "mean",
     ) -> None:
-        warnings.warn("NLLLoss2d is deprecated; use NLLLoss", FutureWarning, stacklevel=2)
+        warn("NLLLoss2d is deprecated; use NLLLoss", FutureWarning)
         super().__init__(weight, size_average, ignore_index, reduce, reduction)
 
 

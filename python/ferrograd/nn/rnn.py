@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
 from .. import _core, functions, ops
+from .._warn import warn
 from ..creation import as_tensor, empty
 from . import functional as F
 from . import init
@@ -211,8 +211,8 @@ def _check(
     if isinstance(dropout, bool) or not isinstance(dropout, (int, float)) or not 0 <= dropout <= 1:
         raise ValueError(f"{name}: dropout: expected a probability between 0 and 1, got {dropout!r}")
     if dropout > 0 and num_layers == 1:
-        warnings.warn(
-            f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1", stacklevel=4
+        warn(
+            f"{name}: dropout acts between layers, so dropout={dropout} does nothing with num_layers=1",
         )
     for argument, flag in (("bias", bias), ("batch_first", batch_first)):
         if not isinstance(flag, bool):

@@ -35,6 +35,7 @@ import types
 from collections.abc import Callable
 from typing import Any
 
+from .._operands import no_array
 from ..autograd.graph import Output, record
 
 
@@ -131,7 +132,10 @@ _NONE: dict[str, Any] = {}
 #: the op's first call: hundreds of ops would otherwise make half of the time of an import.
 _CALLER = """
 def {name}({signature}):
-    result = forward({arguments})
+    try:
+        result = forward({arguments})
+    except AttributeError as error:
+        raise no_array(error, "{name}", {named}) from None
     if type(result) is tuple:
         record_parts({this}, ({operands}), {attributes}, result)
     elif result.requires_grad:
@@ -149,7 +153,7 @@ def _first_call(*args: Any, **attributes: Any) -> Any:
 def _caller(forms: list[Op], unless: dict[str, str]) -> Any:
     scope: dict[str, Any] = {
         "forward": forms[0].forward, "this": forms[0], "forms": forms, "record": record, "record_parts": _record_parts,
-        "wanted": wanted, "none": _NONE,
+        "wanted": wanted, "none": _NONE, "no_array": no_array,
     }  # fmt: skip
     call: Any = types.FunctionType(_first_call.__code__, scope, forms[0].name)
 
@@ -176,6 +180,7 @@ def _compiled(this: Op, unless: dict[str, str], scope: dict[str, Any]) -> Any:
     source = _CALLER.format(
         name=this.name, signature=str(signature)[1:-1], operands=operands,
         arguments=operands + ", ".join(f"{name}={name}" for name in keywords),
+        named="{" + ", ".join(f"'{p.name}': {p.name}" for p in bare) + "}",
         attributes="{" + ", ".join(f"'{name}': {name}" for name in keywords) + "}" if keywords else "none",
         this=f"forms[{choice}]" if unless else "this",
     )  # fmt: skip

@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from .._core import ShapeError, backend
+from .._operands import takes_arrays
 from ._activation import NEEDS_INPUT, activated, before_activation, with_product
 from ._op import op, sparing
 from .elementwise import add
@@ -104,6 +105,7 @@ def _(g, needs, e, x, *, weight_shape, **moves):
     return ge, conv_input_grad(e, g, input_shape=x.shape, **moves) if needs[1] else None
 
 
+@takes_arrays
 def conv_transpose(
     x: Any,
     w: Any,

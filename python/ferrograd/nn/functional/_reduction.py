@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 from ... import ops
+from ..._warn import warn
 from .._check import check_reduction
 
 
@@ -14,7 +14,7 @@ def reduction_of(op: str, reduction: str, size_average: bool | None, reduce: boo
     if size_average is not None or reduce is not None:
         whole = reduce is None or reduce
         reduction = "none" if not whole else "sum" if size_average is not None and not size_average else "mean"
-        warnings.warn(f"{op}: size_average and reduce are deprecated; pass reduction={reduction!r}", stacklevel=3)
+        warn(f"{op}: size_average and reduce are deprecated; pass reduction={reduction!r}")
     check_reduction(op, reduction)
     return reduction
 

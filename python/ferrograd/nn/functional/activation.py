@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops, random
+from ..._operands import takes_arrays
 from ...dtypes import BY_NAME
 from ...functions.shape import normalize_dim
 from .._check import check_approximate, check_dtypes, dtype_of
@@ -189,6 +190,7 @@ def mish(input: Any, inplace: bool = False) -> Tensor:
     return over("mish_", input, inplace, function, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def prelu(input: Any, weight: Any) -> Tensor:
     """x where x > 0, else weight · x; the weight is one number, or one for each channel (dimension 1 of x)."""
     ndim = len(input.shape)
@@ -225,6 +227,7 @@ def rrelu(
     return over("rrelu_", input, inplace, function, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def glu(input: Any, dim: int = -1) -> Tensor:
     """a · sigmoid(b), a and b the halves of x along `dim` (arXiv:1612.08083)."""
     ndim = len(input.shape)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops, random
+from ..._operands import takes_arrays
 from ...creation import as_tensor
 from .._check import check_probability
 
@@ -123,6 +124,7 @@ def _checked_mask(name: str, mask: Any, query: Any, shape: tuple[int, ...]) -> A
     return mask if mask.ndim else ops.reshape(mask, shape=(1,))
 
 
+@takes_arrays
 def multi_head_attention_forward(
     query: Any,
     key: Any,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from ...dtypes import BY_NAME
 from .._check import dtype_of
 from ._reduction import reduced, reduction_of
@@ -24,6 +25,7 @@ __all__ = [
 ]
 
 
+@takes_arrays
 def nll_loss(
     input: Any,
     target: Any,
@@ -80,6 +82,7 @@ def _check_weight(op: str, weight: Any, classes: int) -> None:
         )
 
 
+@takes_arrays
 def cross_entropy(
     input: Any,
     target: Any,
@@ -131,6 +134,7 @@ def _soft_cross_entropy(input: Any, target: Any, weight: Any, reduction: str, la
     return reduced(ops.neg(ops.sum(share, dim=(dim,), keepdim=False)), reduction)
 
 
+@takes_arrays
 def multi_margin_loss(
     input: Any,
     target: Any,
@@ -171,6 +175,7 @@ def _scores(op: str, input: Any) -> tuple[int, int]:
     return (1, *shape) if len(shape) == 1 else shape
 
 
+@takes_arrays
 def multilabel_margin_loss(
     input: Any,
     target: Any,
@@ -205,6 +210,7 @@ def multilabel_margin_loss(
     return reduced(loss if len(input.shape) == 2 else ops.reshape(loss, shape=()), reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def multilabel_soft_margin_loss(
     input: Any,
     target: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, functions, ops
+from ..._operands import takes_arrays
 from .._check import check_conv_input, sizes
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 
+@takes_arrays
 def conv1d(
     input: Any,
     weight: Any,
@@ -28,6 +30,7 @@ def conv1d(
     return _conv("conv1d", 1, input, weight, bias, stride, padding, dilation, groups, activation)
 
 
+@takes_arrays
 def conv2d(
     input: Any,
     weight: Any,
@@ -43,6 +46,7 @@ def conv2d(
     return _conv("conv2d", 2, input, weight, bias, stride, padding, dilation, groups, activation)
 
 
+@takes_arrays
 def conv3d(
     input: Any,
     weight: Any,
@@ -107,6 +111,7 @@ def _named_padding(
     return tuple((t // 2, t - t // 2) for t in totals)
 
 
+@takes_arrays
 def conv_transpose1d(
     input: Any,
     weight: Any,
@@ -123,6 +128,7 @@ def conv_transpose1d(
     )
 
 
+@takes_arrays
 def conv_transpose2d(
     input: Any,
     weight: Any,
@@ -139,6 +145,7 @@ def conv_transpose2d(
     )
 
 
+@takes_arrays
 def conv_transpose3d(
     input: Any,
     weight: Any,

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from .._check import check_reduction
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ __all__ = ["ctc_loss"]
 _NEVER = -1e30
 
 
+@takes_arrays
 def ctc_loss(
     log_probs: Any,
     targets: Any,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops, random
+from ..._operands import takes_arrays
 from ...dtypes import dtype_name
 from .._check import check_conv_input, check_probability
 from ._inplace import over
@@ -23,16 +24,19 @@ def dropout(input: Any, p: float = 0.5, training: bool = True, inplace: bool = F
     return over("dropout_", input, inplace, lambda x: ops.dropout(x, random.default_generator.state, p=float(p))[0])  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def dropout1d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """As `dropout`, for whole channels of (N, C, L) or (C, L)."""
     return _channel_dropout("dropout1d", 1, input, p, training, inplace)
 
 
+@takes_arrays
 def dropout2d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """As `dropout`, for whole channels of (N, C, H, W) or (C, H, W)."""
     return _channel_dropout("dropout2d", 2, input, p, training, inplace)
 
 
+@takes_arrays
 def dropout3d(input: Any, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """As `dropout`, for whole channels of (N, C, D, H, W) or (C, D, H, W)."""
     return _channel_dropout("dropout3d", 3, input, p, training, inplace)
@@ -53,6 +57,7 @@ def _channel_dropout(op: str, spatial: int, input: Any, p: float, training: bool
     return over(f"{op}_", input, inplace, drop)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """While training, each element the limit of SELU, -1.7581, with probability p; then scaled and shifted.
 
@@ -62,6 +67,7 @@ def alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: b
     return _alpha_dropout("alpha_dropout", input, p, training, inplace, False)
 
 
+@takes_arrays
 def feature_alpha_dropout(input: Any, p: float = 0.5, training: bool = False, inplace: bool = False) -> Tensor:
     """As `alpha_dropout`, for whole channels of (N, C, *)."""
     return _alpha_dropout("feature_alpha_dropout", input, p, training, inplace, True)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, functions, ops
+from ..._operands import takes_arrays
 from ...autograd import no_grad
 from ...functions.shape import from_front
 from .._check import check_padding_idx
@@ -33,6 +34,7 @@ def one_hot(tensor: Any, num_classes: int = -1) -> Tensor:
     return functions.as_tensor((index[..., None] == np.arange(num_classes)).astype(np.int64))
 
 
+@takes_arrays
 def embedding(
     input: Any,
     weight: Any,

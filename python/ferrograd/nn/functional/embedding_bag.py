@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from .._check import check_padding_idx
 from .embedding import embedding
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["embedding_bag"]
 
 
+@takes_arrays
 def embedding_bag(
     input: Any,
     weight: Any,

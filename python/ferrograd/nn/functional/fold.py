@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from .._check import sizes
 
 if TYPE_CHECKING:
@@ -37,6 +38,7 @@ def _patches(
     return places.reshape(math.prod(kernel), -1), pad, padded
 
 
+@takes_arrays
 def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1) -> Tensor:
     """The patches of x (N, C, H, W) or (C, H, W) as columns: (N, C · KH · KW, L), or without N."""
     shape = tuple(input.shape)
@@ -50,6 +52,7 @@ def unfold(input: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, st
     return ops.reshape(columns, shape=(*lead[:-1], lead[-1] * places.shape[0], places.shape[1]))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def fold(
     input: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding: Any = 0, stride: Any = 1
 ) -> Tensor:
@@ -80,6 +83,7 @@ def _image(op: str, input: Any) -> tuple[tuple[int, ...], tuple[int, int, int]]:
     return shape[:-3], shape[-3:]
 
 
+@takes_arrays
 def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     """(*, C · r², H, W) to (*, C, H · r, W · r): r² channels as one of r² times the pixels (arXiv:1609.05158)."""
     lead, (channels, height, width) = _image("pixel_shuffle", input)
@@ -94,6 +98,7 @@ def pixel_shuffle(input: Any, upscale_factor: int) -> Tensor:
     return ops.reshape(y, shape=(*lead, c, height * r, width * r))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     """(*, C, H · r, W · r) to (*, C · r², H, W): the reverse of `pixel_shuffle`."""
     lead, (channels, height, width) = _image("pixel_unshuffle", input)
@@ -109,6 +114,7 @@ def pixel_unshuffle(input: Any, downscale_factor: int) -> Tensor:
     return ops.reshape(y, shape=(*lead, channels * r * r, height // r, width // r))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def channel_shuffle(input: Any, groups: int) -> Tensor:
     """The channels of (N, C, *) in another order: one of each group after the other (arXiv:1707.01083)."""
     shape = tuple(input.shape)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from ...random import rand
 from .._check import check_conv_input, sizes
 
@@ -19,6 +20,7 @@ __all__ = [
 ]
 
 
+@takes_arrays
 def fractional_max_pool2d(
     input: Any,
     kernel_size: Any,
@@ -37,6 +39,7 @@ def fractional_max_pool2d(
     )
 
 
+@takes_arrays
 def fractional_max_pool3d(
     input: Any,
     kernel_size: Any,
@@ -118,6 +121,7 @@ def _starts(sample: Any, n: int, out: int, size: int) -> Any:
     return begin
 
 
+@takes_arrays
 def fractional_max_pool2d_with_indices(
     input: Any,
     kernel_size: Any,
@@ -130,6 +134,7 @@ def fractional_max_pool2d_with_indices(
     return fractional_max_pool2d(input, kernel_size, output_size, output_ratio, True, _random_samples)
 
 
+@takes_arrays
 def fractional_max_pool3d_with_indices(
     input: Any,
     kernel_size: Any,

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import itertools
 import math
-import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
+from ..._warn import warn
 from ...dtypes import BY_NAME
 from .._check import check_dtypes
 from .interpolate import cubic_weights
@@ -48,6 +49,7 @@ def affine_grid(theta: Any, size: Any, align_corners: bool | None = None) -> Ten
     return ops.reshape(grid, shape=(size[0], *size[2:], spatial))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def grid_sample(
     input: Any,
     grid: Any,
@@ -119,7 +121,7 @@ def grid_sample(
 
 def _aligned(op: str, align_corners: bool | None) -> bool:
     if align_corners is None:
-        warnings.warn(f"{op}: align_corners: False unless given, since PyTorch 1.3", stacklevel=3)
+        warn(f"{op}: align_corners: False unless given, since PyTorch 1.3")
     return bool(align_corners)
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ... import _core, ops
+from ..._operands import takes_arrays
+from ..._warn import warn
 from .._check import dtype_of
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ _MODES = {
 _SMOOTH = ("linear", "bilinear", "bicubic", "trilinear")
 
 
+@takes_arrays
 def interpolate(
     input: Any,
     size: Any = None,
@@ -178,21 +180,24 @@ def _area(x: Any, dim: int, n: int, m: int) -> Any:
     return ops.div(total, counts)
 
 
+@takes_arrays
 def upsample(
     input: Any, size: Any = None, scale_factor: Any = None, mode: str = "nearest", align_corners: bool | None = None
 ) -> Tensor:
     """PyTorch's former name of `interpolate`."""
-    warnings.warn("upsample is deprecated; use interpolate", stacklevel=2)
+    warn("upsample is deprecated; use interpolate")
     return interpolate(input, size, scale_factor, mode, align_corners)
 
 
+@takes_arrays
 def upsample_nearest(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """PyTorch's former name of `interpolate` with mode 'nearest'."""
-    warnings.warn("upsample_nearest is deprecated; use interpolate", stacklevel=2)
+    warn("upsample_nearest is deprecated; use interpolate")
     return interpolate(input, size, scale_factor, "nearest")
 
 
+@takes_arrays
 def upsample_bilinear(input: Any, size: Any = None, scale_factor: Any = None) -> Tensor:
     """PyTorch's former name of `interpolate` with mode 'bilinear' and `align_corners`."""
-    warnings.warn("upsample_bilinear is deprecated; use interpolate", stacklevel=2)
+    warn("upsample_bilinear is deprecated; use interpolate")
     return interpolate(input, size, scale_factor, "bilinear", True)

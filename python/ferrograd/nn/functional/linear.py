@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
@@ -20,6 +21,7 @@ def linear(input: Any, weight: Any, bias: Any = None, *, activation: str | None 
     return ops.linear(input, weight, bias, activation=activation)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def bilinear(input1: Any, input2: Any, weight: Any, bias: Any = None) -> Tensor:
     """x1ᵀ W_o x2 + b_o: x1 (*, I), x2 (*, J), weight (O, I, J), bias (O), result (*, O)."""
     if len(weight.shape) != 3:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._operands import takes_arrays
+from ..._warn import warn
 from ...creation import as_tensor
 from .._check import check_reduction
 from ._reduction import reduced, reduction_of
@@ -29,10 +30,9 @@ __all__ = [
 
 def _shapes(op: str, input: Any, target: Any, weight: Any = None) -> None:
     if tuple(input.shape) != tuple(target.shape):
-        warnings.warn(
+        warn(
             f"{op}: target: expected the shape of the input, {tuple(input.shape)}, got {tuple(target.shape)}; "
             "the two are broadcast, which is seldom what is meant",
-            stacklevel=3,
         )
     if weight is not None and tuple(weight.shape) != tuple(input.shape):
         raise _core.ShapeError(
@@ -49,6 +49,7 @@ def _weighted_mean(loss: Any, weight: Any, reduction: str) -> Any:
     return ops.div(*(ops.sum(x, dim=(), keepdim=False) for x in (ops.mul(loss, weight), weight)))
 
 
+@takes_arrays
 def l1_loss(
     input: Any,
     target: Any,
@@ -63,6 +64,7 @@ def l1_loss(
     return _weighted_mean(ops.abs(ops.sub(input, target)), weight, reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def mse_loss(
     input: Any,
     target: Any,
@@ -79,6 +81,7 @@ def mse_loss(
     return _weighted_mean(squares, weight, reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 1.0, weight: Any = None) -> Tensor:
     """weight · (x - y)² / 2 where |x - y| < delta, else weight · delta · (|x - y| - delta / 2); reduced.
 
@@ -92,6 +95,7 @@ def huber_loss(input: Any, target: Any, reduction: str = "mean", delta: float = 
     return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def smooth_l1_loss(
     input: Any,
     target: Any,
@@ -126,6 +130,7 @@ def _unit(op: str, name: str, x: Any, hint: str = "") -> None:
         raise RuntimeError(f"{op}: {name}: expected all elements between 0 and 1, got {lowest} to {highest}{hint}")
 
 
+@takes_arrays
 def binary_cross_entropy(
     input: Any,
     target: Any,
@@ -144,6 +149,7 @@ def binary_cross_entropy(
     return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def binary_cross_entropy_with_logits(
     input: Any,
     target: Any,
@@ -181,10 +187,9 @@ def kl_div(
     """
     of_batch = reduction == "batchmean"
     if reduction == "mean" and size_average is None and reduce is None:
-        warnings.warn(
+        warn(
             "kl_div: reduction: 'mean' divides by the number of elements; 'batchmean' divides by the batch's size, as the "
             "divergence is defined",
-            stacklevel=2,
         )
     reduction = "sum" if of_batch else reduction_of("kl_div", reduction, size_average, reduce)
     if log_target:
@@ -227,6 +232,7 @@ def poisson_nll_loss(
     return reduced(loss, reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def gaussian_nll_loss(
     input: Any, target: Any, var: Any, full: bool = False, eps: float = 1e-6, reduction: str = "mean"
 ) -> Tensor:

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from ...autograd import no_grad
 from ...functions.arithmetic import into
 from ...functions.shape import normalize_dim
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 
+@takes_arrays
 def normalize(
     input: Any, p: float = 2.0, dim: int | tuple[int, ...] = 1, eps: float = 1e-12, out: Any = None
 ) -> Tensor:
@@ -105,6 +107,7 @@ def _check_channels(op: str, channels: int, **vectors: Any) -> None:
             raise _core.ShapeError(f"{op}: {name}: expected shape {(channels,)}, got {tuple(vector.shape)}")
 
 
+@takes_arrays
 def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: float = 1e-5) -> Tensor:
     """(x - mean) / √(var + eps) · weight + bias: mean and variance of each sample's groups of channels, x (N, C, *)."""
     shape = tuple(input.shape)
@@ -129,6 +132,7 @@ def group_norm(input: Any, num_groups: int, weight: Any = None, bias: Any = None
     return _by_channel(y, weight, bias)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def instance_norm(
     input: Any,
     running_mean: Any = None,
@@ -180,6 +184,7 @@ def _follow(running: Any, statistic: Any, momentum: float) -> None:
         _core.backend.copy_(running, ops.lerp(running, of_batch, momentum))
 
 
+@takes_arrays
 def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float | None = None) -> Tensor:
     """x / √(mean(x²) + eps) · weight over the last dimensions, whose sizes are `normalized_shape` (arXiv:1910.07467).
 
@@ -200,6 +205,7 @@ def rms_norm(input: Any, normalized_shape: Any, weight: Any = None, eps: float |
     return y if weight is None else ops.mul(y, weight)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def local_response_norm(input: Any, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> Tensor:
     """x_c / (k + alpha / size · Σ x_c'²)^beta over the `size` channels around c, for x (N, C, L, *) (Krizhevsky 2012)."""
     shape = tuple(input.shape)

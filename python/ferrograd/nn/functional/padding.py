@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ... import _core, functions, ops
+from ..._operands import takes_arrays
 
 if TYPE_CHECKING:
     from ..._tensor import Tensor
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["pad"]
 
 
+@takes_arrays
 def pad(input: Any, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
     """The input with elements added around it, in any of its dimensions (PyTorch: in the last one to three).
 

@@ -6,6 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from .._check import check_conv_input, sizes
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ __all__ = [
 ]
 
 
+@takes_arrays
 def max_pool1d(
     input: Any,
     kernel_size: Any,
@@ -52,6 +54,7 @@ def max_pool1d(
     return _max_pool("max_pool1d", 1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@takes_arrays
 def max_pool2d(
     input: Any,
     kernel_size: Any,
@@ -65,6 +68,7 @@ def max_pool2d(
     return _max_pool("max_pool2d", 2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
 
+@takes_arrays
 def max_pool3d(
     input: Any,
     kernel_size: Any,
@@ -102,6 +106,7 @@ def _max_pool(
     return (result, indices) if return_indices else result
 
 
+@takes_arrays
 def avg_pool1d(
     input: Any,
     kernel_size: Any,
@@ -114,6 +119,7 @@ def avg_pool1d(
     return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
 
+@takes_arrays
 def avg_pool2d(
     input: Any,
     kernel_size: Any,
@@ -129,6 +135,7 @@ def avg_pool2d(
     )
 
 
+@takes_arrays
 def avg_pool3d(
     input: Any,
     kernel_size: Any,
@@ -168,33 +175,39 @@ def _avg_pool(
     )
 
 
+@takes_arrays
 def adaptive_avg_pool1d(input: Any, output_size: Any) -> Tensor:
     """The mean of each of `output_size` windows that cover (N, C, L) or (C, L); None keeps a size."""
     return _adaptive("adaptive_avg_pool1d", ops.adaptive_avg_pool, 1, input, output_size)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_avg_pool2d(input: Any, output_size: Any) -> Tensor:
     """The mean of each of `output_size` windows that cover (N, C, H, W) or (C, H, W); None keeps a size."""
     return _adaptive("adaptive_avg_pool2d", ops.adaptive_avg_pool, 2, input, output_size)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_avg_pool3d(input: Any, output_size: Any) -> Tensor:
     """The mean of each of `output_size` windows that cover (N, C, D, H, W) or (C, D, H, W); None keeps a size."""
     return _adaptive("adaptive_avg_pool3d", ops.adaptive_avg_pool, 3, input, output_size)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_max_pool1d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` windows that cover (N, C, L) or (C, L); None keeps a size."""
     result, indices = _adaptive("adaptive_max_pool1d", ops.adaptive_max_pool, 1, input, output_size)
     return (result, indices) if return_indices else result
 
 
+@takes_arrays
 def adaptive_max_pool2d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` windows that cover (N, C, H, W) or (C, H, W); None keeps a size."""
     result, indices = _adaptive("adaptive_max_pool2d", ops.adaptive_max_pool, 2, input, output_size)
     return (result, indices) if return_indices else result
 
 
+@takes_arrays
 def adaptive_max_pool3d(input: Any, output_size: Any, return_indices: bool = False) -> Any:
     """The largest element of each of `output_size` windows that cover (N, C, D, H, W) or (C, D, H, W); None keeps a size."""
     result, indices = _adaptive("adaptive_max_pool3d", ops.adaptive_max_pool, 3, input, output_size)
@@ -241,6 +254,7 @@ def _lp_pool(op: str, spatial: int, input: Any, p: float, kernel_size: Any, stri
     return ops.pow(total, 1.0 / p)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def max_unpool1d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -248,6 +262,7 @@ def max_unpool1d(
     return _max_unpool("max_unpool1d", 1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@takes_arrays
 def max_unpool2d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -255,6 +270,7 @@ def max_unpool2d(
     return _max_unpool("max_unpool2d", 2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@takes_arrays
 def max_unpool3d(
     input: Any, indices: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, output_size: Any = None
 ) -> Tensor:
@@ -289,6 +305,7 @@ def _max_unpool(
     return ops.reshape(placed, shape=(*lead, *wanted))  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def max_pool1d_with_indices(
     input: Any,
     kernel_size: Any,
@@ -302,6 +319,7 @@ def max_pool1d_with_indices(
     return max_pool1d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def max_pool2d_with_indices(
     input: Any,
     kernel_size: Any,
@@ -315,6 +333,7 @@ def max_pool2d_with_indices(
     return max_pool2d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def max_pool3d_with_indices(
     input: Any,
     kernel_size: Any,
@@ -328,6 +347,7 @@ def max_pool3d_with_indices(
     return max_pool3d(input, kernel_size, stride, padding, dilation, ceil_mode, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_max_pool1d_with_indices(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -335,6 +355,7 @@ def adaptive_max_pool1d_with_indices(
     return adaptive_max_pool1d(input, output_size, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_max_pool2d_with_indices(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:
@@ -342,6 +363,7 @@ def adaptive_max_pool2d_with_indices(
     return adaptive_max_pool2d(input, output_size, True)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def adaptive_max_pool3d_with_indices(
     input: Any, output_size: Any, return_indices: bool = False
 ) -> tuple[Tensor, Tensor]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._operands import takes_arrays
 from .._check import check_reduction
 from ._reduction import reduced, reduction_of
 from .distance import pairwise_distance
@@ -23,6 +24,7 @@ __all__ = [
 ]
 
 
+@takes_arrays
 def margin_ranking_loss(
     input1: Any,
     input2: Any,
@@ -72,6 +74,7 @@ def soft_margin_loss(
     return reduced(loss, reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def cosine_embedding_loss(
     input1: Any,
     input2: Any,
@@ -105,6 +108,7 @@ def cosine_embedding_loss(
     return reduced(ops.add(near, far), reduction)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def triplet_margin_loss(
     anchor: Any,
     positive: Any,
@@ -132,6 +136,7 @@ def triplet_margin_loss(
     )
 
 
+@takes_arrays
 def triplet_margin_with_distance_loss(
     anchor: Any,
     positive: Any,

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from ... import ops, random
+from ..._operands import takes_arrays
+from ..._warn import warn
 from ...dtypes import dtype_name
 from ...functions.shape import normalize_dim
 from .._check import dtype_of
@@ -16,31 +17,35 @@ if TYPE_CHECKING:
 __all__ = ["gumbel_softmax", "log_softmax", "softmax", "softmin"]
 
 
+@takes_arrays
 def softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """e^xᵢ / Σⱼ e^xⱼ along `dim`."""
-    dim = _softmax_dim("softmax", input, dim, _stacklevel)
+    dim = _softmax_dim("softmax", input, dim)
     return ops.softmax(_in_dtype(input, dtype), dim=dim)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def log_softmax(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """xᵢ - log Σⱼ e^xⱼ along `dim`."""
-    dim = _softmax_dim("log_softmax", input, dim, _stacklevel)
+    dim = _softmax_dim("log_softmax", input, dim)
     return ops.log_softmax(_in_dtype(input, dtype), dim=dim)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def softmin(input: Any, dim: int | None = None, _stacklevel: int = 3, dtype: Any = None) -> Tensor:
     """e^-xᵢ / Σⱼ e^-xⱼ along `dim`."""
-    dim = _softmax_dim("softmin", input, dim, _stacklevel)
+    dim = _softmax_dim("softmin", input, dim)
     return ops.softmax(ops.neg(_in_dtype(input, dtype)), dim=dim)  # type: ignore[no-any-return]
 
 
+@takes_arrays
 def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1) -> Tensor:
     """softmax((x + g) / tau) for Gumbel noise g = -log(-log u): a smooth draw from the categorical distribution of x.
 
     With `hard` the result is the one-hot draw, its gradient that of the smooth one (arXiv:1611.00712, arXiv:1611.01144).
     """
     if eps != 1e-10:
-        warnings.warn("gumbel_softmax: eps: has no effect and is deprecated", stacklevel=2)
+        warn("gumbel_softmax: eps: has no effect and is deprecated")
     dim = normalize_dim("gumbel_softmax", dim, len(logits.shape))
     # An exponential variable is -log(1 - u); the bound keeps its logarithm finite where u would be 0.
     u = ops.uniform(
@@ -55,9 +60,9 @@ def gumbel_softmax(logits: Any, tau: float = 1, hard: bool = False, eps: float =
     return ops.add(ops.sub(chosen, drawn), soft)  # type: ignore[no-any-return]
 
 
-def _softmax_dim(op: str, input: Any, dim: int | None, stacklevel: int) -> int:
+def _softmax_dim(op: str, input: Any, dim: int | None) -> int:
     if dim is None:
-        warnings.warn(f"{op}: dim: the choice of a dimension by itself is deprecated; pass dim", stacklevel=stacklevel)
+        warn(f"{op}: dim: the choice of a dimension by itself is deprecated; pass dim")
         dim = 0 if len(input.shape) in (0, 1, 3) else 1
     return normalize_dim(op, dim, len(input.shape))
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
+from ..._warn import warn
 from ...autograd import no_grad
 from ...random import randn
 from .. import functional as F
@@ -88,7 +88,7 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
     `parametrizations.weight_norm` has taken its place, in PyTorch too.
     """
-    warnings.warn("weight_norm is deprecated; use nn.utils.parametrizations.weight_norm", FutureWarning, stacklevel=2)
+    warn("weight_norm is deprecated; use nn.utils.parametrizations.weight_norm", FutureWarning)
     hook = _WeightNorm(name, dim)
     hook.attach(module)
     with no_grad():

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import functools
 import math
-import warnings
 from typing import TYPE_CHECKING, Any
 
 from ... import _core, ops
+from ..._warn import warn
 from ...autograd import no_grad
 from ...creation import zeros
 
@@ -79,7 +79,7 @@ def clip_grad_norm(
     foreach: bool | None = None,
 ) -> Tensor:
     """PyTorch's former name of `clip_grad_norm_`."""
-    warnings.warn("clip_grad_norm is deprecated; use clip_grad_norm_", FutureWarning, stacklevel=2)
+    warn("clip_grad_norm is deprecated; use clip_grad_norm_", FutureWarning)
     return clip_grad_norm_(parameters, max_norm, norm_type, error_if_nonfinite)
 
 
