@@ -24,8 +24,8 @@ X = np.zeros((2, 3), np.float32)
         (lambda: fg.sort([3, 1]), "sort: input: expected a Tensor or an ndarray, got list"),
         (lambda: nn.MaxPool2d(2)("x"), "max_pool2d: input: expected a Tensor or an ndarray, got str"),
         (lambda: fg.zeros_like([1]), "zeros_like: input: expected a Tensor or an ndarray, got list"),
-        (lambda: fg.index_copy(X, 0, [1], X), r"index_copy: index: expected a Tensor or an ndarray, got list"),
-        (lambda: fg.tensor(X).scatter(0, [1], 1.0), r"scatter: index: expected a Tensor or an ndarray, got list"),
+        (lambda: fg.tensor(X).view_as([1]), "view_as: other: expected a Tensor or an ndarray, got list"),
+        (lambda: fg.addmm([1], X.T, X), "addmm: input: expected a Tensor or an ndarray, got list"),
     ],
 )
 def test_an_argument_that_is_no_array_is_named(call: Any, message: str) -> None:
