@@ -282,6 +282,8 @@ fn notable() -> Vec<Case> {
         padded(plain(2, 20, 1, 1, &[6, 17], &[5, 4]), 2),
         padded(plain(1, 18, 1, 1, &[4, 6, 11], &[2, 3, 3]), 1),
         padded(far(plain(2, 33, 1, 1, &[40], &[3]), 2), 2),
+        strided(padded(plain(2, 35, 1, 1, &[11, 20], &[3, 3]), 1), 2),
+        padded(plain(1, 17, 1, 1, &[5, 6, 11], &[1, 3, 3]), 1),
         plain(4, 1, 20, 40, &[9, 11], &[1, 1]),
         plain(4, 3, 2, 4, &[9, 11], &[1, 1]),
         padded(plain(2, 1, 3, 16, &[6, 12, 12], &[3, 3, 3]), 1),
@@ -305,6 +307,37 @@ fn notable_geometries() {
             }
             check::<f64>(&case, [Order::ChannelsLast, Order::RowMajor, Order::ChannelsLast], &mut random);
         }
+    });
+}
+
+/// Rows of depthwise results that go past the caches are those that stay in them.
+#[test]
+fn depthwise_past_the_caches() {
+    fn check<T: Float>(n: usize) {
+        let (case, mut random) = (Case::plain(n, 64, 1, 1, &[66, 64], &[3, 3]), Random(13));
+        let case = Case { padding: vec![(1, 1); 2], ..case };
+        let (window, shape, size) = (case.window(), case.x_shape(), 64 * 66 * 64);
+        let x = values::<T>(n * size, &mut random);
+        let w = arranged::<T>(&values::<T>(64 * 9, &mut random), &case.w_shape(), Order::RowMajor);
+        let b = arranged::<T>(&values::<T>(64, &mut random), &[64], Order::RowMajor);
+        let whole = arranged::<T>(&x, &shape, Order::ChannelsLast);
+        assert!(crate::simd::streams(whole.numel() * size_of::<T>()));
+        let run = |x: &Array| {
+            let relu = conv(x, &w, Some(&b), &window, Activation::Relu).unwrap();
+            (relu, conv_input_grad(x, &w, x.shape(), &window).unwrap())
+        };
+        let (relu, grad) = run(&whole);
+        for image in [0, n - 1] {
+            let part = &x[image * size..(image + 1) * size];
+            let (one, one_grad) = run(&arranged::<T>(part, &[1, 64, 66, 64], Order::ChannelsLast));
+            for (whole, one) in [(&relu, one), (&grad, one_grad)] {
+                assert!(whole.to_vec::<T>()[image * size..(image + 1) * size] == one.to_vec::<T>());
+            }
+        }
+    }
+    everywhere(|| {
+        check::<f32>(8);
+        check::<f64>(4);
     });
 }
 

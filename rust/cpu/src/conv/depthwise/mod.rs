@@ -2,10 +2,12 @@
 //! gathered or packed. A row of results is computed a few points and a vector of channels at a time, straight from the
 //! channels-last source; points at its ends meet fewer elements of the kernel.
 
+mod square;
 mod weight;
 
 use ferrograd_array::Result;
 use smallvec::SmallVec;
+use square::Square;
 pub(super) use weight::WeightPass;
 
 use super::block::Source;
@@ -14,15 +16,13 @@ use super::geometry::Lattice;
 use crate::activation::Activation;
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd};
+use crate::simd::{self, Float, Kernel, Simd, streamed};
 
 /// Products of a task at least.
 const WORK: usize = 1 << 17;
 /// Points of a row at a time, and vectors of channels where it is one point only: sums enough to hide the latency.
 const POINTS: usize = 6;
 const VECTORS: usize = 4;
-/// Points of two neighbouring rows that are computed together.
-const PAIRED: usize = 7;
 
 /// A tap of a row: where it reads, relative to a point's own place, its element of the kernel, and its offset along w.
 type Tap = (isize, usize, isize);
@@ -132,20 +132,24 @@ impl<T: Float> Pass<'_, T> {
         let each = |lattice: &[Lattice; 3]| {
             let work: usize =
                 lattice.iter().map(|l| l.taps.len()).product::<usize>() * self.channels * lattice[2].count;
-            WORK.div_ceil(work.max(1))
+            // Rows are computed two by two.
+            WORK.div_ceil(work.max(1)).next_multiple_of(2)
         };
         let mut ends = Vec::with_capacity(self.lattices.len());
-        let mut end = 0;
+        let (mut end, mut points) = (0, 0);
         for lattice in self.lattices {
             end += rows(self.n, lattice).div_ceil(each(lattice));
             ends.push(end);
+            points += rows(self.n, lattice) * lattice[2].count;
         }
+        let once = matches!(self.activation, Activation::None | Activation::Relu);
+        let past = once && simd::streams(points * self.channels * size_of::<T>());
         parallel::run(end, ns::<T>(self.work) * 2.0, |index| {
             let k = ends.partition_point(|&end| end <= index);
             let index = index - if k > 0 { ends[k - 1] } else { 0 };
             let (lattice, each) = (&self.lattices[k], each(&self.lattices[k]));
             let span = (index * each, ((index + 1) * each).min(rows(self.n, lattice)));
-            let task = Rows { pass: self, lattice, span, weights: weights.get(), taps };
+            let task = Rows { pass: self, lattice, span, weights: weights.get(), taps, past };
             // SAFETY: the instruction set in force is the machine's; rows are one task's.
             unsafe { T::enter(isa, task) };
         });
@@ -159,6 +163,8 @@ struct Rows<'a, T> {
     span: (usize, usize),
     weights: *const T,
     taps: usize,
+    /// The result goes past the caches where it can.
+    past: bool,
 }
 
 impl<T: Float> Kernel<T> for Rows<'_, T> {
@@ -172,7 +178,7 @@ impl<T: Float> Kernel<T> for Rows<'_, T> {
         let to_step = along.step as isize * dst_strides[3];
         let mut some = Taps::new();
         let mut offsets = Vec::new();
-        let pairs = self.is_square::<S>();
+        let square = Square::new::<S>(&self);
         // The rows before it have been computed.
         let mut done = 0;
         for row in self.span.0..self.span.1 {
@@ -190,8 +196,12 @@ impl<T: Float> Kernel<T> for Rows<'_, T> {
             // SAFETY: `Pass::run` gave this task rows of its own; taps are kept where they lie inside the source.
             unsafe {
                 let mut q = 0;
-                if row >= done && pairs && row + 1 < self.span.1 && at[2] + 1 < self.lattice[1].count {
-                    self.pair::<S>(s, at, image, y(0), to_step);
+                if let Some(square) = &square
+                    && row >= done
+                    && row + 1 < self.span.1
+                    && at[2] + 1 < self.lattice[1].count
+                {
+                    square.pair::<S>(s, at, image, y(0), to_step);
                     done = row + 2;
                 }
                 while row >= done && q < along.count {
@@ -215,107 +225,13 @@ impl<T: Float> Kernel<T> for Rows<'_, T> {
                 }
             }
         }
+        if self.past {
+            streamed();
+        }
     }
 }
 
 impl<T: Float> Rows<'_, T> {
-    /// Whether a point meets 3 × 3 neighbours and the next one the same, one further.
-    fn is_square<S: Simd<T>>(&self) -> bool {
-        let follows = |lattice: &Lattice| {
-            lattice.source_step == 1
-                && lattice.taps.len() == 3
-                && (1..3).all(|k| lattice.taps[k].1 == lattice.taps[0].1 + k as isize)
-        };
-        let [d, h, w] = self.lattice;
-        d.taps.len() == 1 && follows(h) && follows(w) && w.count >= PAIRED && self.pass.channels >= S::LANES
-    }
-
-    /// A row and the next: each vector of the source is loaded once for the sums of both.
-    #[inline(always)]
-    unsafe fn pair<S: Simd<T>>(&self, s: S, at: [usize; 3], image: *const T, to: *mut T, to_step: isize) {
-        let along = &self.lattice[2];
-        let (low, high) = inner(along);
-        let mut q = 0;
-        while q < along.count {
-            // Some points again at the end of the row.
-            q = q.min(along.count - PAIRED);
-            // SAFETY: as `run`'s.
-            unsafe {
-                if low <= q && q + PAIRED <= high {
-                    self.square::<S, false>(s, at, q, image, to, to_step);
-                } else {
-                    self.square::<S, true>(s, at, q, image, to, to_step);
-                }
-            }
-            q += PAIRED;
-        }
-    }
-
-    /// The points from `q` on of a row and the next; where `EDGE`, some may meet the padding along the row.
-    #[inline(always)]
-    unsafe fn square<S: Simd<T>, const EDGE: bool>(
-        &self,
-        s: S,
-        at: [usize; 3],
-        q: usize,
-        image: *const T,
-        to: *mut T,
-        to_step: isize,
-    ) {
-        let Pass { channels, source, kernel, dst_strides, activation, .. } = *self.pass;
-        let [d, h, w] = self.lattice;
-        let floor = s.splat(if activation == Activation::Relu { T::ZERO } else { T::NEG_INFINITY });
-        let depth = (at[1] * d.source_step) as isize + d.taps[0].1;
-        let (next, step) = (h.step as isize * dst_strides[2], source.strides[4]);
-        let first = q as isize + w.taps[0].1;
-        let from = image.wrapping_offset(depth * source.strides[2] + first * step);
-        let inside = |index: isize, size: usize| index >= 0 && index < size as isize;
-        let mut rows = [false; 4];
-        for r in 0..4 {
-            rows[r] = inside(depth, d.source_size) && inside(at[2] as isize + h.taps[0].1 + r as isize, h.source_size);
-        }
-        let from = from.wrapping_offset((at[2] as isize + h.taps[0].1) * source.strides[3]);
-        let mut c = 0;
-        while c < channels {
-            c = c.min(channels - S::LANES);
-            // SAFETY: as `run`'s; what lies outside the source is not read.
-            unsafe {
-                let weights = self.weights.add(c);
-                let mut sums = [[s.load(weights.add(self.taps * channels)); PAIRED]; 2];
-                for r in 0..4 {
-                    if !rows[r] {
-                        continue;
-                    }
-                    let row = from.wrapping_offset(r as isize * source.strides[3]).wrapping_add(c);
-                    let mut x = [s.zero(); PAIRED + 2];
-                    for j in 0..PAIRED + 2 {
-                        if !EDGE || inside(first + j as isize, w.source_size) {
-                            x[j] = s.load(row.offset(j as isize * step));
-                        }
-                    }
-                    for o in 0..2 {
-                        if r >= o && r < o + 3 {
-                            let element = (d.taps[0].0 * kernel[1] + h.taps[r - o].0) * kernel[2];
-                            for k in 0..3 {
-                                let weight = s.load(weights.add((element + w.taps[k].0) * channels));
-                                for j in 0..PAIRED {
-                                    sums[o][j] = s.fma(weight, x[j + k], sums[o][j]);
-                                }
-                            }
-                        }
-                    }
-                }
-                for o in 0..2 {
-                    for j in 0..PAIRED {
-                        let at = to.offset(o as isize * next + (q + j) as isize * to_step).add(c);
-                        s.store(at, s.max(floor, sums[o][j]));
-                    }
-                }
-            }
-            c += S::LANES;
-        }
-    }
-
     /// All channels of `W` points, `MV` vectors at a time.
     #[inline(always)]
     unsafe fn channels<S: Simd<T>, const W: usize, const MV: usize>(

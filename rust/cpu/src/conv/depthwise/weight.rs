@@ -2,7 +2,8 @@
 
 use ferrograd_array::Result;
 
-use super::{Tap, VECTORS, WORK, inner, load, meets, place, rows, taps};
+use super::{Tap, VECTORS, WORK, inner, load, meets, place, rows, square, taps};
+use crate::cache::LINE;
 use crate::conv::block::Source;
 use crate::conv::direct::{ns, room};
 use crate::conv::geometry::Lattice;
@@ -73,9 +74,6 @@ struct WeightRows<'a, T> {
 
 /// Taps along w that are summed together, and vectors of channels: twelve sums hide the latency.
 const TOGETHER: usize = 3;
-/// The taps of 3 × 3, which are summed together where a row meets them all.
-const SQUARE: usize = 9;
-
 impl<T: Float> Kernel<T> for WeightRows<'_, T> {
     type Output = ();
     #[inline(always)]
@@ -83,6 +81,10 @@ impl<T: Float> Kernel<T> for WeightRows<'_, T> {
         let WeightPass { lattice, source, grad, kernel, .. } = *self.pass;
         let along = &lattice[2];
         let step = along.source_step as isize * source.strides[4];
+        let first = self.lines::<S>(s);
+        if first == self.pass.channels {
+            return;
+        }
         for row in self.span.0..self.span.1 {
             let at = place(lattice, row);
             let all = taps(lattice, &source, kernel, at);
@@ -92,16 +94,12 @@ impl<T: Float> Kernel<T> for WeightRows<'_, T> {
             let moves = Moves { x, step, g, g_step: grad.strides[4], inner: inner(along) };
             // SAFETY: `WeightPass::run` gave this task sums of its own; taps are kept where they lie inside the source.
             unsafe {
-                if let Ok(taps) = <&[Tap; SQUARE]>::try_from(all.as_slice()) {
-                    self.channels::<S, SQUARE, 1>(s, taps, &moves);
-                    continue;
-                }
                 for taps in all.chunks(TOGETHER) {
                     if let Ok(taps) = <&[Tap; TOGETHER]>::try_from(taps) {
-                        self.channels::<S, TOGETHER, VECTORS>(s, taps, &moves);
+                        self.channels::<S, TOGETHER, VECTORS>(s, first, taps, &moves);
                     } else {
                         for &tap in taps {
-                            self.channels::<S, 1, VECTORS>(s, &[tap], &moves);
+                            self.channels::<S, 1, VECTORS>(s, first, &[tap], &moves);
                         }
                     }
                 }
@@ -121,11 +119,106 @@ struct Moves<T> {
 }
 
 impl<T: Float> WeightRows<'_, T> {
-    /// A row's points added to the sums of `K` taps.
+    /// The sums of 3 × 3 taps over whole lines of channels, from copies of what a row meets: where it lies, a point's
+    /// neighbours share few sets of the first cache. Returns the first channel that is left.
     #[inline(always)]
-    unsafe fn channels<S: Simd<T>, const K: usize, const MV: usize>(&self, s: S, taps: &[Tap; K], moves: &Moves<T>) {
+    fn lines<S: Simd<T>>(&self, s: S) -> usize {
+        let WeightPass { lattice: [d, h, w], source, grad, kernel, channels, .. } = *self.pass;
+        let line = LINE / size_of::<T>();
+        let left = channels / line * line;
+        if d.taps.len() != 1
+            || !square::follows(h)
+            || !square::follows(w)
+            || left == 0
+            || !line.is_multiple_of(S::LANES)
+        {
+            return 0;
+        }
+        // From the first point of the source that a row meets to the last; those outside it are zero. One line of
+        // channels after the other, so that a line's points are neighbours.
+        let width = (w.count - 1) * w.source_step + 3;
+        let mut copies = vec![T::ZERO; 3 * width * left];
+        let mut held = [None; 3];
+        for row in self.span.0..self.span.1 {
+            let at = place(self.pass.lattice, row);
+            let depth = (at[1] * d.source_step) as isize + d.taps[0].1;
+            if depth < 0 || depth >= d.source_size as isize {
+                continue;
+            }
+            let image = source.ptr.wrapping_offset(at[0] as isize * source.strides[0] + depth * source.strides[2]);
+            let mut from = [std::ptr::null(); 3];
+            for k in 0..3 {
+                let high = (at[2] * h.source_step) as isize + h.taps[k].1;
+                let slot = high.rem_euclid(3) as usize;
+                let copy = copies[slot * width * left..].as_mut_ptr();
+                from[k] = copy.cast_const();
+                if held[slot] == Some((at[0], depth, high)) {
+                    continue;
+                }
+                held[slot] = Some((at[0], depth, high));
+                let outside = high < 0 || high >= h.source_size as isize;
+                let x = image.wrapping_offset(high * source.strides[3]);
+                for j in 0..width {
+                    let to = copy.wrapping_add(j * line);
+                    let j = j as isize + w.taps[0].1;
+                    let outside = outside || j < 0 || j >= w.source_size as isize;
+                    let x = x.wrapping_offset(j * source.strides[4]);
+                    for c in (0..left).step_by(S::LANES) {
+                        // SAFETY: inside the source, and a vector of the copy.
+                        unsafe {
+                            let x = if outside { s.zero() } else { s.load(x.add(c)) };
+                            s.store(to.add(c / line * (width * line) + c % line), x);
+                        }
+                    }
+                }
+            }
+            let g = (0..3).map(|k| at[k] as isize * grad.strides[[0, 2, 3][k]]).sum();
+            let g = grad.ptr.wrapping_offset(g);
+            for c in (0..left).step_by(S::LANES) {
+                let (g, shift) = (g.wrapping_add(c), c / line * (width * line) + c % line);
+                let sum = |i: usize, k: usize| {
+                    let element = (d.taps[0].0 * kernel[1] + h.taps[i].0) * kernel[2] + w.taps[k].0;
+                    self.sums.wrapping_add(element * channels + c)
+                };
+                // SAFETY: the sums are this task's; a row's gradients, and copies of what it meets.
+                unsafe {
+                    let mut sums = [[s.zero(); 3]; 3];
+                    for i in 0..3 {
+                        for k in 0..3 {
+                            sums[i][k] = s.load(sum(i, k));
+                        }
+                    }
+                    for q in 0..w.count {
+                        let g = s.load(g.wrapping_offset(q as isize * grad.strides[4]));
+                        for i in 0..3 {
+                            for k in 0..3 {
+                                let x = s.load(from[i].add(shift + (q * w.source_step + k) * line));
+                                sums[i][k] = s.fma(g, x, sums[i][k]);
+                            }
+                        }
+                    }
+                    for i in 0..3 {
+                        for k in 0..3 {
+                            s.store(sum(i, k), sums[i][k]);
+                        }
+                    }
+                }
+            }
+        }
+        left
+    }
+
+    /// A row's points added to the sums of `K` taps, from a channel on.
+    #[inline(always)]
+    unsafe fn channels<S: Simd<T>, const K: usize, const MV: usize>(
+        &self,
+        s: S,
+        first: usize,
+        taps: &[Tap; K],
+        moves: &Moves<T>,
+    ) {
         let channels = self.pass.channels;
-        let mut c = 0;
+        let mut c = first;
         // SAFETY: as `run`'s.
         unsafe {
             while c + MV * S::LANES <= channels {
