@@ -15,7 +15,7 @@ use crate::cache::{self, LINE};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{self, Float, Kernel, Simd, copy_matrix, prefetch, streamed};
+use crate::simd::{self, Float, Kernel, Simd, copy_matrix, prefetch, prefetch_second, streamed};
 
 /// Bytes of depth: a panel of B with 12 columns in f32 is 24 KiB, three quarters of a first-level cache.
 const KC_BYTES: usize = 2048;
@@ -39,8 +39,10 @@ pub(super) struct Plan {
     pub nr: usize,
     pub pack_a: bool,
     pub pack_b: bool,
-    /// B is read in place, along its depth, from beyond the second-level cache.
+    /// Panels of B are fetched ahead: read in place, along its depth, from beyond the second-level cache.
     fetch_b: bool,
+    /// Or packed, some of them by other threads.
+    fetch_packed: bool,
     /// C is written past the caches.
     stream: bool,
 }
@@ -68,7 +70,7 @@ impl Plan {
         let isa = isa::current();
         // SAFETY: the instruction set in force is the machine's.
         let (mr, nr) = unsafe { T::enter(isa, Shape) };
-        Self { isa, mr, nr, pack_a, pack_b, fetch_b: false, stream: false }
+        Self { isa, mr, nr, pack_a, pack_b, fetch_b: false, fetch_packed: false, stream: false }
     }
 }
 
@@ -190,6 +192,7 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
         });
         return Ok(());
     }
+    let plan = Plan { fetch_packed: plan.pack_b && parallel::num_threads() > 1 && !parallel::is_serial(ns), ..plan };
     let kc = even(k, KC_BYTES / size_of::<T>(), 4).max(1);
     let nc = even(n, NC, nr);
     let mc = even(m, MC, mr);
@@ -303,6 +306,8 @@ impl<T: Float> Part<'_, T> {
                 let rows = mr.min(self.i + self.rows - i);
                 if self.block.plan.fetch_b {
                     self.fetch(j + NR, NR, i - self.i, rows);
+                } else if self.block.plan.fetch_packed {
+                    self.fetch_packed(j + NR, NR, i - self.i, rows);
                 }
                 // SAFETY: as this function's.
                 unsafe { self.tile::<S, MV, NR>(s, i, j, rows, columns) };
@@ -320,6 +325,17 @@ impl<T: Float> Part<'_, T> {
         for line in i * lines / self.rows..(i + rows) * lines / self.rows {
             let (column, along) = (line / depth_lines, line % depth_lines * LINE / size_of::<T>());
             prefetch(b.at(jc + j + column, pc + along));
+        }
+    }
+
+    /// The same of a packed panel, into the second cache: two panels would fill the first.
+    #[inline(always)]
+    fn fetch_packed(&self, j: usize, width: usize, i: usize, rows: usize) {
+        let Block { pb, depth, .. } = *self.block;
+        let lines = (width * depth * size_of::<T>()).div_ceil(LINE);
+        let panel = pb.get().wrapping_add(j * depth).cast::<u8>();
+        for line in i * lines / self.rows..(i + rows) * lines / self.rows {
+            prefetch_second(panel.wrapping_add(line * LINE));
         }
     }
 

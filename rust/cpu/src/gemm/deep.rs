@@ -16,7 +16,7 @@ const PARTS: usize = 16;
 /// Elements that a thread adds at a time.
 const SUM_BLOCK: usize = 1 << 15;
 /// Bytes of one result, a part of a second-level cache, and of all parts.
-const RESULT_BYTES: usize = 1 << 19;
+const RESULT_BYTES: usize = 1 << 20;
 const ALL_BYTES: usize = 1 << 22;
 
 /// Into how many parts the depth is cut: a power of two, 1 where that does not pay.

@@ -7,6 +7,9 @@ use crate::simd::{Float, Simd, prefetch};
 /// The most elements a tile has on any instruction set (AVX-512, f32: 32 × 12).
 pub const MAX_TILE: usize = 384;
 
+/// Threes of columns of a tile.
+const MAX_THREES: usize = 4;
+
 /// Vectors along m and columns along n of a tile, by the number of vector registers. MV · NR accumulators, MV vectors
 /// of A and one broadcast element of B fill the registers.
 /// Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the first moves the fewest bytes per product.
@@ -107,7 +110,13 @@ impl<T: Float> Tile<T> {
     ) {
         let (b_step, b_column) = if PACKED { (NR as isize, 1) } else { (self.b_step, self.b_column) };
         let last = self.rows - (MV - 1) * S::LANES;
-        let (mut a, mut b) = (self.a, self.b);
+        let mut a = self.a;
+        // Columns of B in threes, which one pointer reaches by scaled steps: from column to column the addresses would be a
+        // chain of additions as long as the products take.
+        let mut b = [self.b; MAX_THREES];
+        for k in 0..MAX_THREES {
+            b[k] = self.b.wrapping_offset(3 * k as isize * b_column);
+        }
         let mut acc = [[s.zero(); MV]; W];
         // SAFETY: as `compute`'s. Pointers past the last step are formed (wrapping) but not read.
         unsafe {
@@ -124,13 +133,15 @@ impl<T: Float> Tile<T> {
                     column[v] = if PARTIAL && v + 1 == MV { s.load_partial(at, last) } else { s.load(at) };
                 }
                 for j in 0..W {
-                    let x = s.splat(*b.offset(j as isize * b_column));
+                    let x = s.splat(*b[j / 3].wrapping_offset((j % 3) as isize * b_column));
                     for v in 0..MV {
                         acc[j][v] = s.fma(column[v], x, acc[j][v]);
                     }
                 }
                 a = a.wrapping_offset(self.a_step);
-                b = b.wrapping_offset(b_step);
+                for k in 0..W.div_ceil(3) {
+                    b[k] = b[k].wrapping_offset(b_step);
+                }
             }
             if self.stream && last == S::LANES {
                 for j in 0..W {
