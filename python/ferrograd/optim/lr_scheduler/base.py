@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from ... import _core
+from ..._warn import warn
 from ..optimizer import Optimizer
 
 EPOCH_WARNING = (
@@ -65,15 +65,13 @@ class LRScheduler:
     def step(self, epoch: int | None = None) -> None:
         """Goes on by one and sets the learning rates; call it after the optimizer's step."""
         if self._step_count == 1 and not self.optimizer.__dict__.get("_opt_called"):
-            warnings.warn(
+            warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`: call them in the opposite order, or the "
                 "first learning rate of the schedule is skipped",
-                UserWarning,
-                stacklevel=2,
             )
         self._step_count += 1
         if epoch is not None:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warn(EPOCH_WARNING)
         self._update_lr(epoch)
 
     def _update_lr(self, epoch: int | None = None) -> None:
@@ -99,7 +97,7 @@ class LRScheduler:
     def _asked(self) -> None:
         """A `get_lr` that goes on from the rates of now is only right inside `step`."""
         if not self._get_lr_called_within_step:
-            warnings.warn("get_lr: the last learning rates are get_last_lr()", UserWarning, stacklevel=3)
+            warn("get_lr: the last learning rates are get_last_lr()")
 
     def _rates(self, factor: float = 1.0) -> list[float]:
         """The groups' rates of now, times `factor`."""

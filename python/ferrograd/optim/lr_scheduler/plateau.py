@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-import warnings
 from typing import Any
 
+from ..._warn import warn
 from ..optimizer import Optimizer
 from .base import EPOCH_WARNING, LRScheduler, check_optimizer, copied, put
 
@@ -71,7 +71,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Looks at the metric of an epoch."""
         current = float(metrics)
         if epoch is not None:
-            warnings.warn(EPOCH_WARNING, UserWarning, stacklevel=2)
+            warn(EPOCH_WARNING)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(current, self.best):
             self.best, self.num_bad_epochs = current, 0
