@@ -38,15 +38,18 @@ impl<T: Float> WeightPass<'_, T> {
         let parts = rows.min((self.work as usize / (4 * WORK)).clamp(1, PARTS)).max(1);
         let kept = room::<T>(size.saturating_mul(parts))?;
         let sums = SyncPtr::new(kept.as_ptr().cast::<T>());
-        parallel::run(parts, ns::<T>(self.work) * 2.0, |part| {
+        let (lined, width) = self.lines();
+        parallel::try_run(parts, ns::<T>(self.work) * 2.0, |part| {
+            let copies = room::<T>(3 * width * lined)?;
             let span = (part * rows / parts, (part + 1) * rows / parts);
             let sums = sums.get().wrapping_add(part * size);
             // SAFETY: a part's sums are its task's; the instruction set in force is the machine's.
             unsafe {
                 std::ptr::write_bytes(sums, 0, size);
-                T::enter(isa, WeightRows { pass: self, span, sums });
+                T::enter(isa, WeightRows { pass: self, span, sums, copies: copies.as_ptr().cast::<T>() });
             }
-        });
+            Ok(())
+        })?;
         // SAFETY: all of it was written above.
         let all = unsafe { std::slice::from_raw_parts_mut(sums.get(), parts * size) };
         let (total, others) = all.split_at_mut(size);
@@ -63,6 +66,17 @@ impl<T: Float> WeightPass<'_, T> {
         }
         Ok(())
     }
+
+    /// How many channels, in whole lines, are summed from copies of rows, and how many points a copy has: from the first
+    /// that a row meets to the last. It takes 3 × 3 taps.
+    fn lines(&self) -> (usize, usize) {
+        let [d, h, w] = self.lattice;
+        let line = LINE / size_of::<T>();
+        if d.taps.len() != 1 || !square::follows(h) || !square::follows(w) || w.count == 0 {
+            return (0, 0);
+        }
+        (self.channels / line * line, (w.count - 1) * w.source_step + 3)
+    }
 }
 
 struct WeightRows<'a, T> {
@@ -70,6 +84,8 @@ struct WeightRows<'a, T> {
     span: (usize, usize),
     /// (taps, channels)
     sums: *mut T,
+    /// Room for three rows of lines.
+    copies: *mut T,
 }
 
 /// Taps along w that are summed together, and vectors of channels: twelve sums hide the latency.
@@ -119,25 +135,16 @@ struct Moves<T> {
 }
 
 impl<T: Float> WeightRows<'_, T> {
-    /// The sums of 3 × 3 taps over whole lines of channels, from copies of what a row meets: where it lies, a point's
-    /// neighbours share few sets of the first cache. Returns the first channel that is left.
+    /// The sums of 3 × 3 taps over whole lines of channels, from copies of what a row meets, one line of channels after the
+    /// other: where they lie, a point's neighbours share few sets of the first cache. What lies outside is zero in them.
+    /// Returns the first channel that is left.
     #[inline(always)]
     fn lines<S: Simd<T>>(&self, s: S) -> usize {
         let WeightPass { lattice: [d, h, w], source, grad, kernel, channels, .. } = *self.pass;
-        let line = LINE / size_of::<T>();
-        let left = channels / line * line;
-        if d.taps.len() != 1
-            || !square::follows(h)
-            || !square::follows(w)
-            || left == 0
-            || !line.is_multiple_of(S::LANES)
-        {
+        let (line, (left, width)) = (LINE / size_of::<T>(), self.pass.lines());
+        if left == 0 {
             return 0;
         }
-        // From the first point of the source that a row meets to the last; those outside it are zero. One line of
-        // channels after the other, so that a line's points are neighbours.
-        let width = (w.count - 1) * w.source_step + 3;
-        let mut copies = vec![T::ZERO; 3 * width * left];
         let mut held = [None; 3];
         for row in self.span.0..self.span.1 {
             let at = place(self.pass.lattice, row);
@@ -150,7 +157,7 @@ impl<T: Float> WeightRows<'_, T> {
             for k in 0..3 {
                 let high = (at[2] * h.source_step) as isize + h.taps[k].1;
                 let slot = high.rem_euclid(3) as usize;
-                let copy = copies[slot * width * left..].as_mut_ptr();
+                let copy = self.copies.wrapping_add(slot * width * left);
                 from[k] = copy.cast_const();
                 if held[slot] == Some((at[0], depth, high)) {
                     continue;
