@@ -12,7 +12,9 @@ import pytest
 import ferrograd as fg
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benches"))
+import choices
 import report
+import where
 import workloads
 from workloads import costs, ferrograd_, networks
 
@@ -84,3 +86,22 @@ def test_the_table_has_medians_floors_ratios_and_geometric_means() -> None:
     assert next(line for line in busy.splitlines() if "`sgemm 1024`" in line).split("|")[-2].strip() == "2.20"
     assert report.geometric_mean([2.0, 8.0]) == pytest.approx(4.0)
     assert np.isfinite(report.floor("copy", {"machine": machine}))
+
+
+def test_where_the_time_of_a_step_goes() -> None:
+    row = where.row("mlp tiny", 3, (1e11, 1e10))
+    name, step, kernels, outside = [cell.strip() for cell in row.split("|")[1:-1]]
+    assert name == "`mlp tiny`"
+    assert step.endswith("s")
+    assert "linear" in kernels
+    shares = [int(cell.split("%")[0].rsplit(" ", 1)[1]) for cell in kernels.split("; ")]
+    assert 90 <= sum(shares) <= 110
+    assert 0 <= int(outside.rstrip("%")) <= 100
+
+
+def test_choices_run_either_way(capsys: Any) -> None:
+    for case in choices.CASES.values():
+        for f in case():
+            f()
+    choices.report("two", [[1.0, 2.0, 3.0], [2.0, 4.0, 9.0]])
+    assert capsys.readouterr().out == "| two | 2 s | 4 s | 2.00 |\n"
