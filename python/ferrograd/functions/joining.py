@@ -64,7 +64,6 @@ def atleast_3d(*tensors: Any) -> Any:
     return _each(_three, tensors)
 
 
-@takes_arrays
 def hstack(tensors: Sequence[Any]) -> Tensor:
     """Side by side: along dimension 1, vectors along dimension 0."""
     tensors = [atleast_1d(as_tensor(x)) for x in tensors]

@@ -341,6 +341,24 @@ fn depthwise_past_the_caches() {
     });
 }
 
+/// Padding is not multiplied: an infinite gradient at an edge gives infinities where it meets the source, no NaN elsewhere.
+#[test]
+fn depthwise_gradients_meet_no_padding() {
+    let case = Case { padding: vec![(1, 1); 2], ..Case::plain(1, 17, 1, 1, &[5, 6], &[3, 3]) };
+    let mut g = vec![1.0; 17 * 30];
+    for channel in g.chunks_exact_mut(30) {
+        channel[0] = f64::INFINITY;
+    }
+    let mut want = vec![0.0; 17 * 9];
+    case.meetings(|to, k, _| want[k] += g[to]);
+    everywhere(|| {
+        let g = arranged::<f32>(&g, &case.x_shape(), Order::ChannelsLast);
+        let x = arranged::<f32>(&[1.0; 17 * 30], &case.x_shape(), Order::ChannelsLast);
+        let got = conv_weight_grad(&g, &x, &case.w_shape(), &case.window()).unwrap();
+        assert_eq!(got.to_vec::<f32>(), want.iter().map(|&v| v as f32).collect::<Vec<_>>());
+    });
+}
+
 #[test]
 fn nothing_to_sum_and_nothing_to_compute() {
     let empty = |shape: &[usize]| Array::from_slice(&vec![1f32; shape.iter().product()], shape).unwrap();

@@ -15,7 +15,7 @@ pub(super) const PART_DEPTH: usize = 1024;
 const PARTS: usize = 16;
 /// Elements that a thread adds at a time.
 const SUM_BLOCK: usize = 1 << 15;
-/// Bytes of one result, a part of a second-level cache, and of all parts.
+/// Bytes of one result, which is read and written once a block of depth, and of all parts.
 const RESULT_BYTES: usize = 1 << 20;
 const ALL_BYTES: usize = 1 << 22;
 

@@ -288,24 +288,22 @@ pub fn streamed() {
 /// Fetches the line of `p` into the first cache.
 #[inline(always)]
 pub(crate) fn prefetch<T>(p: *const T) {
-    #[cfg(target_arch = "x86_64")]
-    // SAFETY: a prefetch of any address is harmless.
-    unsafe {
-        use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T0>(p.cast());
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = p;
+    fetch::<3, T>(p);
 }
 
 /// Fetches the line of `p` into the second cache.
 #[inline(always)]
 pub(crate) fn prefetch_second<T>(p: *const T) {
+    fetch::<2, T>(p);
+}
+
+/// `HINT` as the processor has it (`_MM_HINT_T0` is 3, `_MM_HINT_T1` 2).
+#[inline(always)]
+fn fetch<const HINT: i32, T>(p: *const T) {
     #[cfg(target_arch = "x86_64")]
     // SAFETY: a prefetch of any address is harmless.
     unsafe {
-        use std::arch::x86_64::{_MM_HINT_T1, _mm_prefetch};
-        _mm_prefetch::<_MM_HINT_T1>(p.cast());
+        std::arch::x86_64::_mm_prefetch::<HINT>(p.cast());
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = p;

@@ -136,8 +136,8 @@ struct Moves<T> {
 
 impl<T: Float> WeightRows<'_, T> {
     /// The sums of 3 × 3 taps over whole lines of channels, from copies of what a row meets, one line of channels after the
-    /// other: where they lie, a point's neighbours share few sets of the first cache. What lies outside is zero in them.
-    /// Returns the first channel that is left.
+    /// other: where they lie, a point's neighbours share few sets of the first cache. What lies outside is neither copied
+    /// nor met. Returns the first channel that is left.
     #[inline(always)]
     fn lines<S: Simd<T>>(&self, s: S) -> usize {
         let WeightPass { lattice: [d, h, w], source, grad, kernel, channels, .. } = *self.pass;
@@ -145,6 +145,7 @@ impl<T: Float> WeightRows<'_, T> {
         if left == 0 {
             return 0;
         }
+        let (low, high) = inner(w);
         let mut held = [None; 3];
         for row in self.span.0..self.span.1 {
             let at = place(self.pass.lattice, row);
@@ -153,28 +154,29 @@ impl<T: Float> WeightRows<'_, T> {
                 continue;
             }
             let image = source.ptr.wrapping_offset(at[0] as isize * source.strides[0] + depth * source.strides[2]);
-            let mut from = [std::ptr::null(); 3];
+            let (mut from, mut inside) = ([std::ptr::null(); 3], [false; 3]);
             for k in 0..3 {
                 let high = (at[2] * h.source_step) as isize + h.taps[k].1;
                 let slot = high.rem_euclid(3) as usize;
                 let copy = self.copies.wrapping_add(slot * width * left);
                 from[k] = copy.cast_const();
-                if held[slot] == Some((at[0], depth, high)) {
+                inside[k] = high >= 0 && high < h.source_size as isize;
+                if !inside[k] || held[slot] == Some((at[0], depth, high)) {
                     continue;
                 }
                 held[slot] = Some((at[0], depth, high));
-                let outside = high < 0 || high >= h.source_size as isize;
                 let x = image.wrapping_offset(high * source.strides[3]);
                 for j in 0..width {
                     let to = copy.wrapping_add(j * line);
                     let j = j as isize + w.taps[0].1;
-                    let outside = outside || j < 0 || j >= w.source_size as isize;
+                    if j < 0 || j >= w.source_size as isize {
+                        continue;
+                    }
                     let x = x.wrapping_offset(j * source.strides[4]);
                     for c in (0..left).step_by(S::LANES) {
                         // SAFETY: inside the source, and a vector of the copy.
                         unsafe {
-                            let x = if outside { s.zero() } else { s.load(x.add(c)) };
-                            s.store(to.add(c / line * (width * line) + c % line), x);
+                            s.store(to.add(c / line * (width * line) + c % line), s.load(x.add(c)));
                         }
                     }
                 }
@@ -197,10 +199,13 @@ impl<T: Float> WeightRows<'_, T> {
                     }
                     for q in 0..w.count {
                         let g = s.load(g.wrapping_offset(q as isize * grad.strides[4]));
+                        let whole = inside == [true; 3] && q >= low && q < high;
                         for i in 0..3 {
                             for k in 0..3 {
-                                let x = s.load(from[i].add(shift + (q * w.source_step + k) * line));
-                                sums[i][k] = s.fma(g, x, sums[i][k]);
+                                if whole || (inside[i] && meets(w, q, w.taps[k].1)) {
+                                    let x = s.load(from[i].add(shift + (q * w.source_step + k) * line));
+                                    sums[i][k] = s.fma(g, x, sums[i][k]);
+                                }
                             }
                         }
                     }
