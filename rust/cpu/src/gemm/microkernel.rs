@@ -10,6 +10,18 @@ pub const MAX_TILE: usize = 384;
 /// Threes of columns of a tile.
 const MAX_THREES: usize = 4;
 
+/// Steps of depth in one turn of a whole tile's loop. On a core whose other hardware thread is busy a thread gets some three
+/// instructions a cycle, and the six cycles of a step's twelve products take 20 besides what a turn costs.
+const UNROLLED: usize = 4;
+
+/// How far it is in A to the next step of depth, in B to that and to the next column.
+#[derive(Clone, Copy)]
+struct Steps {
+    a: isize,
+    b: isize,
+    b_column: isize,
+}
+
 /// Vectors along m and columns along n of a tile, by the number of vector registers. MV · NR accumulators, MV vectors
 /// of A and one broadcast element of B fill the registers.
 /// Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the first moves the fewest bytes per product.
@@ -108,14 +120,17 @@ impl<T: Float> Tile<T> {
         &self,
         s: S,
     ) {
-        let (b_step, b_column) = if PACKED { (NR as isize, 1) } else { (self.b_step, self.b_column) };
         let last = self.rows - (MV - 1) * S::LANES;
+        let mut steps = Steps { a: self.a_step, b: self.b_step, b_column: self.b_column };
+        if PACKED {
+            (steps.b, steps.b_column) = (NR as isize, 1);
+        }
         let mut a = self.a;
         // Columns of B in threes, which one pointer reaches by scaled steps: from column to column the addresses would be a
         // chain of additions as long as the products take.
         let mut b = [self.b; MAX_THREES];
         for k in 0..MAX_THREES {
-            b[k] = self.b.wrapping_offset(3 * k as isize * b_column);
+            b[k] = self.b.wrapping_offset(3 * k as isize * steps.b_column);
         }
         let mut acc = [[s.zero(); MV]; W];
         // SAFETY: as `compute`'s. Pointers past the last step are formed (wrapping) but not read.
@@ -126,23 +141,36 @@ impl<T: Float> Tile<T> {
                     prefetch(self.c.wrapping_offset(j as isize * self.c_step).wrapping_add((MV - 1) * S::LANES));
                 }
             }
-            for _ in 0..self.kc {
-                let mut column = [s.zero(); MV];
-                for v in 0..MV {
-                    let at = a.add(v * S::LANES);
-                    column[v] = if PARTIAL && v + 1 == MV { s.load_partial(at, last) } else { s.load(at) };
-                }
-                for j in 0..W {
-                    let x = s.splat(*b[j / 3].wrapping_offset((j % 3) as isize * b_column));
-                    for v in 0..MV {
-                        acc[j][v] = s.fma(column[v], x, acc[j][v]);
-                    }
-                }
-                a = a.wrapping_offset(self.a_step);
-                for k in 0..W.div_ceil(3) {
-                    b[k] = b[k].wrapping_offset(b_step);
+            let mut left = self.kc;
+            if W == NR && !PARTIAL {
+                let turns = left / UNROLLED;
+                left %= UNROLLED;
+                // Steps that are constants cost no instructions.
+                let packed = (MV * S::LANES) as isize;
+                if PACKED && steps.a == packed {
+                    self.turns::<S, MV, W, UNROLLED, false>(
+                        s,
+                        turns,
+                        Steps { a: packed, ..steps },
+                        &mut a,
+                        &mut b,
+                        &mut acc,
+                    );
+                } else if !PACKED && W <= 6 && steps.b == 1 {
+                    // The addresses of more columns do not fit the registers.
+                    self.turns::<S, MV, W, UNROLLED, false>(
+                        s,
+                        turns,
+                        Steps { b: 1, ..steps },
+                        &mut a,
+                        &mut b,
+                        &mut acc,
+                    );
+                } else {
+                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, steps, &mut a, &mut b, &mut acc);
                 }
             }
+            self.turns::<S, MV, W, 1, PARTIAL>(s, left, steps, &mut a, &mut b, &mut acc);
             if self.stream && last == S::LANES {
                 for j in 0..W {
                     for v in 0..MV {
@@ -156,6 +184,42 @@ impl<T: Float> Tile<T> {
                 (false, false) => self.store::<S, MV, W, false, false>(s, acc),
                 (true, true) => self.store::<S, MV, W, true, true>(s, acc),
                 (true, false) => self.store::<S, MV, W, true, false>(s, acc),
+            }
+        }
+    }
+
+    /// Adds the products of `turns · DEEP` steps of depth, and moves on.
+    #[inline(always)]
+    unsafe fn turns<S: Simd<T>, const MV: usize, const W: usize, const DEEP: usize, const PARTIAL: bool>(
+        &self,
+        s: S,
+        turns: usize,
+        steps: Steps,
+        a: &mut *const T,
+        b: &mut [*const T; MAX_THREES],
+        acc: &mut [[S::V; MV]; W],
+    ) {
+        let last = self.rows - (MV - 1) * S::LANES;
+        for _ in 0..turns {
+            for _ in 0..DEEP {
+                let mut column = [s.zero(); MV];
+                // SAFETY: as `compute`'s.
+                unsafe {
+                    for v in 0..MV {
+                        let at = a.add(v * S::LANES);
+                        column[v] = if PARTIAL && v + 1 == MV { s.load_partial(at, last) } else { s.load(at) };
+                    }
+                    for j in 0..W {
+                        let x = s.splat(*b[j / 3].wrapping_offset((j % 3) as isize * steps.b_column));
+                        for v in 0..MV {
+                            acc[j][v] = s.fma(column[v], x, acc[j][v]);
+                        }
+                    }
+                }
+                *a = a.wrapping_offset(steps.a);
+                for k in 0..W.div_ceil(3) {
+                    b[k] = b[k].wrapping_offset(steps.b);
+                }
             }
         }
     }
