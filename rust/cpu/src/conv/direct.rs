@@ -286,7 +286,7 @@ impl<T: Float> Task<'_, T> {
             }
             let weights = self.weights.add(first * depth.len());
             let columns = columns::<W>(self.points, start);
-            let sums = sums::<T, S, MV, W>(s, weights, self.x, columns, depth, [bias; W]);
+            let sums = sums::<T, S, MV, W, true>(s, weights, self.x, columns, depth, [bias; W]);
             let to = self.to.as_ptr().add(start);
             if rows == MV * S::LANES {
                 self.store::<S, MV, W, true>(s, sums, to, count, rows, first);

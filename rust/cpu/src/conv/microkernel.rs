@@ -1,11 +1,15 @@
 //! The innermost loop of every strategy.
 
+use crate::gemm::UNROLLED;
 use crate::simd::{Float, Kernel, Simd};
 
 /// Vectors of rows of a tile, by the number of vector registers; its columns stand in [`tiles!`].
 pub const fn tile_vectors(registers: usize) -> usize {
     if registers == 8 { 1 } else { 2 }
 }
+
+/// Vectors of sums from which a tile has many steps of depth in one turn of its loop, as the tiles of `gemm`.
+const WHOLE: usize = 12;
 
 /// Rows of a tile, and of a vector, under the instruction set in force.
 pub(super) struct Rows;
@@ -38,9 +42,9 @@ impl Depth<'_> {
 /// too few the compiler loads every column first and keeps a third of the sums on the stack.
 ///
 /// # Safety
-/// `a` is readable at every depth; x at the sum of any column and any depth.
+/// `a` is readable at every depth; x at the sum of any column and any depth. Where `NEIGHBOURS`, the depths' step is 1.
 #[inline(always)]
-pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize>(
+pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize, const NEIGHBOURS: bool>(
     s: S,
     mut a: *const T,
     x: *const T,
@@ -52,27 +56,51 @@ pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize>
     for j in 0..W {
         at[j] = x.wrapping_add(columns[j]);
     }
+    // Where depths lie apart the addresses of a turn do not fit the registers.
+    let deep = if NEIGHBOURS && MV * W >= WHOLE { UNROLLED } else { 1 };
+    let step = if NEIGHBOURS { 1 } else { depth.step };
     for &start in depth.starts {
         let mut p = start as usize;
-        for _ in 0..depth.run {
-            let mut row = [s.zero(); MV];
-            // SAFETY: the caller's promise; `a` past the last depth is formed but not read.
-            unsafe {
-                for v in 0..MV {
-                    row[v] = s.load(a.add(v * S::LANES));
-                }
-                for j in 0..W {
-                    let x = s.splat(*at[j].add(p));
-                    for v in 0..MV {
-                        sums[j][v] = s.fma(row[v], x, sums[j][v]);
-                    }
+        // SAFETY: the caller's promise; `a` past the last depth is formed but not read.
+        unsafe {
+            for _ in 0..depth.run / deep {
+                for _ in 0..deep {
+                    add::<T, S, MV, W>(s, &mut a, at, &mut p, step, &mut sums);
                 }
             }
-            a = a.wrapping_add(MV * S::LANES);
-            p += depth.step;
+            for _ in 0..depth.run % deep {
+                add::<T, S, MV, W>(s, &mut a, at, &mut p, step, &mut sums);
+            }
         }
     }
     sums
+}
+
+/// One depth, and on to the next.
+#[inline(always)]
+unsafe fn add<T: Float, S: Simd<T>, const MV: usize, const W: usize>(
+    s: S,
+    a: &mut *const T,
+    at: [*const T; W],
+    p: &mut usize,
+    step: usize,
+    sums: &mut [[S::V; MV]; W],
+) {
+    let mut row = [s.zero(); MV];
+    // SAFETY: as `sums`'s.
+    unsafe {
+        for v in 0..MV {
+            row[v] = s.load(a.add(v * S::LANES));
+        }
+        for j in 0..W {
+            let x = s.splat(*at[j].add(*p));
+            for v in 0..MV {
+                sums[j][v] = s.fma(row[v], x, sums[j][v]);
+            }
+        }
+    }
+    *a = a.wrapping_add(MV * S::LANES);
+    *p += step;
 }
 
 /// Calls `$tile::<S, MV, W>(s, start, count, …)` for tiles that together are columns `0..$n`: wide ones, and at the

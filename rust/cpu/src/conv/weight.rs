@@ -190,7 +190,7 @@ impl<T: Float> Task<'_, T> {
                 }
             }
             let columns = columns::<W>(self.places, start);
-            let sums = sums::<T, S, MV, W>(s, grads, self.x, columns, self.depth, before);
+            let sums = sums::<T, S, MV, W, false>(s, grads, self.x, columns, self.depth, before);
             for j in 0..W {
                 if j < count {
                     for v in 0..MV {

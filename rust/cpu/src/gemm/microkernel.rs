@@ -12,7 +12,7 @@ const MAX_THREES: usize = 4;
 
 /// Steps of depth in one turn of a whole tile's loop. On a core whose other hardware thread is busy a thread gets some three
 /// instructions a cycle, and the six cycles of a step's twelve products take 20 besides what a turn costs.
-const UNROLLED: usize = 4;
+pub const UNROLLED: usize = 4;
 
 /// How far it is in A to the next step of depth, in B to that and to the next column.
 #[derive(Clone, Copy)]

@@ -18,7 +18,7 @@ mod vector;
 use ferrograd_array::Result;
 
 pub(crate) use blocking::InPlace;
-pub(crate) use microkernel::{MAX_TILE, Tile};
+pub(crate) use microkernel::{MAX_TILE, Tile, UNROLLED};
 pub use pack::Strided;
 
 use crate::activation::Activation;

@@ -391,7 +391,7 @@ impl Task<'_> {
             let weights = self.weights.add(k * self.plane + (self.first_row + first) * channels);
             let x = self.v.add(k * self.v_plane).cast_const();
             let depth = Depth { starts: &[0], run: channels, step: 1 };
-            let sums = sums::<f32, S, MV, W>(s, weights, x, columns, depth, [[s.zero(); MV]; W]);
+            let sums = sums::<f32, S, MV, W, true>(s, weights, x, columns, depth, [[s.zero(); MV]; W]);
             let to = self.m.add(k * self.m_plane + start * wide + first);
             for j in 0..W {
                 if j < count {

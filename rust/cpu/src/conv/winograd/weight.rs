@@ -239,7 +239,7 @@ impl Task<'_> {
             let grads = self.g.add(k * self.g_plane + first * self.tiles).cast_const();
             let x = self.v.add(k * self.v_plane).cast_const();
             let depth = Depth { starts: &[0], run: self.tiles, step: self.channels };
-            let sums = sums::<f32, S, MV, W>(s, grads, x, columns, depth, before);
+            let sums = sums::<f32, S, MV, W, false>(s, grads, x, columns, depth, before);
             for j in 0..W {
                 if j < count {
                     for v in 0..MV {
