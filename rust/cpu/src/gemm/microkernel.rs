@@ -22,6 +22,13 @@ struct Steps {
     b_column: isize,
 }
 
+/// A tile's sums so far, and where in A and B the next step of depth lies.
+struct Sum<T, V, const MV: usize, const W: usize> {
+    a: *const T,
+    b: *const T,
+    acc: [[V; MV]; W],
+}
+
 /// Vectors along m and columns along n of a tile, by the number of vector registers. MV · NR accumulators, MV vectors
 /// of A and one broadcast element of B fill the registers.
 /// Of the AVX-512 shapes 32×12, 48×8 and 64×6 in f32 the first moves the fewest bytes per product.
@@ -125,14 +132,7 @@ impl<T: Float> Tile<T> {
         if PACKED {
             (steps.b, steps.b_column) = (NR as isize, 1);
         }
-        let mut a = self.a;
-        // Columns of B in threes, which one pointer reaches by scaled steps: from column to column the addresses would be a
-        // chain of additions as long as the products take.
-        let mut b = [self.b; MAX_THREES];
-        for k in 0..MAX_THREES {
-            b[k] = self.b.wrapping_offset(3 * k as isize * steps.b_column);
-        }
-        let mut acc = [[s.zero(); MV]; W];
+        let mut sum = Sum { a: self.a, b: self.b, acc: [[s.zero(); MV]; W] };
         // SAFETY: as `compute`'s. Pointers past the last step are formed (wrapping) but not read.
         unsafe {
             if self.add {
@@ -145,32 +145,20 @@ impl<T: Float> Tile<T> {
             if W == NR && !PARTIAL {
                 let turns = left / UNROLLED;
                 left %= UNROLLED;
-                // Steps that are constants cost no instructions.
+                // Steps that are constants cost no instructions. The addresses of more than six columns do not fit the registers.
                 let packed = (MV * S::LANES) as isize;
                 if PACKED && steps.a == packed {
-                    self.turns::<S, MV, W, UNROLLED, false>(
-                        s,
-                        turns,
-                        Steps { a: packed, ..steps },
-                        &mut a,
-                        &mut b,
-                        &mut acc,
-                    );
+                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, Steps { a: packed, ..steps }, &mut sum);
+                } else if !PACKED && steps.b_column == 1 {
+                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, Steps { b_column: 1, ..steps }, &mut sum);
                 } else if !PACKED && W <= 6 && steps.b == 1 {
-                    // The addresses of more columns do not fit the registers.
-                    self.turns::<S, MV, W, UNROLLED, false>(
-                        s,
-                        turns,
-                        Steps { b: 1, ..steps },
-                        &mut a,
-                        &mut b,
-                        &mut acc,
-                    );
+                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, Steps { b: 1, ..steps }, &mut sum);
                 } else {
-                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, steps, &mut a, &mut b, &mut acc);
+                    self.turns::<S, MV, W, UNROLLED, false>(s, turns, steps, &mut sum);
                 }
             }
-            self.turns::<S, MV, W, 1, PARTIAL>(s, left, steps, &mut a, &mut b, &mut acc);
+            self.turns::<S, MV, W, 1, PARTIAL>(s, left, steps, &mut sum);
+            let acc = sum.acc;
             if self.stream && last == S::LANES {
                 for j in 0..W {
                     for v in 0..MV {
@@ -195,33 +183,38 @@ impl<T: Float> Tile<T> {
         s: S,
         turns: usize,
         steps: Steps,
-        a: &mut *const T,
-        b: &mut [*const T; MAX_THREES],
-        acc: &mut [[S::V; MV]; W],
+        sum: &mut Sum<T, S::V, MV, W>,
     ) {
         let last = self.rows - (MV - 1) * S::LANES;
+        // Columns of B in threes, which one pointer reaches by scaled steps: from column to column the addresses would be a
+        // chain of additions as long as the products take.
+        let mut threes = [sum.b; MAX_THREES];
+        for k in 0..MAX_THREES {
+            threes[k] = sum.b.wrapping_offset(3 * k as isize * steps.b_column);
+        }
         for _ in 0..turns {
             for _ in 0..DEEP {
                 let mut column = [s.zero(); MV];
                 // SAFETY: as `compute`'s.
                 unsafe {
                     for v in 0..MV {
-                        let at = a.add(v * S::LANES);
+                        let at = sum.a.add(v * S::LANES);
                         column[v] = if PARTIAL && v + 1 == MV { s.load_partial(at, last) } else { s.load(at) };
                     }
                     for j in 0..W {
-                        let x = s.splat(*b[j / 3].wrapping_offset((j % 3) as isize * steps.b_column));
+                        let x = s.splat(*threes[j / 3].wrapping_offset((j % 3) as isize * steps.b_column));
                         for v in 0..MV {
-                            acc[j][v] = s.fma(column[v], x, acc[j][v]);
+                            sum.acc[j][v] = s.fma(column[v], x, sum.acc[j][v]);
                         }
                     }
                 }
-                *a = a.wrapping_offset(steps.a);
+                sum.a = sum.a.wrapping_offset(steps.a);
                 for k in 0..W.div_ceil(3) {
-                    b[k] = b[k].wrapping_offset(steps.b);
+                    threes[k] = threes[k].wrapping_offset(steps.b);
                 }
             }
         }
+        sum.b = threes[0];
     }
 
     /// Writes the sums, or adds them (`ADD`); the last vector of rows in part unless `WHOLE`. Both are constants so that
