@@ -114,6 +114,10 @@ impl InPlace {
 
 /// Rows of A for which a large B is packed: of fewer, each panel would be read from its copy too seldom.
 const IN_PLACE_ROWS: usize = 128;
+/// The same where B lies across its depth, which is so great that a panel's lines, one for each step, crowd the first-level
+/// cache.
+const ACROSS_ROWS: usize = 64;
+const ACROSS_DEPTH: usize = 128;
 /// Elements of a matrix that stays in the first-level cache, and of one that leaves the second: the former is read in
 /// place at any stride, the latter, if its depth is strided, would be fetched again for each panel.
 const SMALL: usize = 1 << 14;
@@ -148,7 +152,11 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
         a.step != 1 || (a_size > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(a_size, a.depth_step))));
     plan.pack_b = b_size > SMALL
         && (m > IN_PLACE_ROWS
-            || if b.depth_step == 1 { m > plan.mr && crowded(b.step, 2048) } else { scattered(b_size, b.depth_step) });
+            || if b.depth_step == 1 {
+                m > plan.mr && crowded(b.step, 2048)
+            } else {
+                m > ACROSS_ROWS && k > ACROSS_DEPTH || scattered(b_size, b.depth_step)
+            });
     plan.stream = streams(problem);
     plan.fetch_b = !plan.pack_b && b.depth_step == 1 && b_size > LARGE;
     match (plan.pack_a, plan.pack_b) {
