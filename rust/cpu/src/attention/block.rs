@@ -213,7 +213,7 @@ impl<T: Float> Kernel<T> for Finish<T> {
                 if !self.log_sums.is_null() {
                     let log = s.add(s.load(self.highest.add(i)), T::log(s, total));
                     let log = s.select(s.eq(total, s.zero()), s.splat(T::INFINITY), log);
-                    s.store_partial(self.log_sums.add(i), S::LANES.min(self.rows - i), log);
+                    s.store_some(self.log_sums.add(i), S::LANES.min(self.rows - i), log);
                 }
                 let scale = reciprocal(s, total);
                 for e in 0..self.features {

@@ -370,7 +370,7 @@ impl<T: Float> Kernel<T> for Activate<'_, T> {
                 // SAFETY: the caller computed these elements just before.
                 unsafe {
                     let at = self.at.offset(offset).add(r);
-                    s.store_partial(at, left, self.activation.apply(s, s.load_partial(at, left)));
+                    s.store_some(at, left, self.activation.apply(s, s.load_some(at, left)));
                 }
             }
         }

@@ -85,11 +85,11 @@ impl<T: Float> Kernel<T> for Sum<'_, T> {
                 let left = (m - i).min(S::LANES);
                 // SAFETY: the rows lie in C and in each part.
                 unsafe {
-                    let mut sum = s.load_partial(column.add(i), left);
+                    let mut sum = s.load_some(column.add(i), left);
                     for part in 0..self.parts - 1 {
-                        sum = s.add(sum, s.load_partial(self.others.get().add((part * n + j) * m + i), left));
+                        sum = s.add(sum, s.load_some(self.others.get().add((part * n + j) * m + i), left));
                     }
-                    s.store_partial(column.add(i), left, sum);
+                    s.store_some(column.add(i), left, sum);
                 }
             }
             if !epilogue.is_identity() {

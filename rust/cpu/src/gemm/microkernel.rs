@@ -271,13 +271,13 @@ impl<T: Float> Epilogue<T> {
                 // SAFETY: as this function's.
                 unsafe {
                     let at = c.offset(dj as isize * c_step).add(di);
-                    let mut x = s.load_partial(at, left);
+                    let mut x = s.load_some(at, left);
                     match self.bias {
                         Bias::None => {}
-                        Bias::Rows(bias) => x = s.add(x, s.load_partial(bias.add(i + di), left)),
+                        Bias::Rows(bias) => x = s.add(x, s.load_some(bias.add(i + di), left)),
                         Bias::Columns(bias) => x = s.add(x, s.splat(*bias.add(j + dj))),
                     }
-                    s.store_partial(at, left, self.activation.apply(s, x));
+                    s.store_some(at, left, self.activation.apply(s, x));
                 }
             }
         }

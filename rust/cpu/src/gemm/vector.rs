@@ -223,12 +223,12 @@ impl<T: Float> Kernel<T> for Finish<'_, T> {
             let left = (m - i).min(S::LANES);
             // SAFETY: row `i` and the lanes after it are below m.
             unsafe {
-                let mut sum = s.load_partial(self.sums.add(i), left);
+                let mut sum = s.load_some(self.sums.add(i), left);
                 for part in 1..self.parts {
-                    sum = s.add(sum, s.load_partial(self.sums.add(part * m + i), left));
+                    sum = s.add(sum, s.load_some(self.sums.add(part * m + i), left));
                 }
                 let at = self.sums.add(i);
-                s.store_partial(at, left, sum);
+                s.store_some(at, left, sum);
                 if accumulate {
                     for d in 0..left {
                         *at.add(d) += *self.problem.c_at(i + d, 0);
@@ -294,16 +294,16 @@ impl<T: Float> Kernel<T> for Outer<'_, T> {
                 };
                 for i in (0..m).step_by(S::LANES) {
                     let left = (m - i).min(S::LANES);
-                    let mut y = s.mul(s.load_partial(self.a.add(i), left), x);
+                    let mut y = s.mul(s.load_some(self.a.add(i), left), x);
                     if accumulate {
-                        y = s.add(y, s.load_partial(c.add(i), left));
+                        y = s.add(y, s.load_some(c.add(i), left));
                     }
                     match epilogue.bias {
                         Bias::None => {}
-                        Bias::Rows(rows) => y = s.add(y, s.load_partial(rows.add(i), left)),
+                        Bias::Rows(rows) => y = s.add(y, s.load_some(rows.add(i), left)),
                         Bias::Columns(_) => y = s.add(y, bias),
                     }
-                    s.store_partial(c.add(i), left, epilogue.activation.apply(s, y));
+                    s.store_some(c.add(i), left, epilogue.activation.apply(s, y));
                 }
             }
         }

@@ -197,7 +197,7 @@ unsafe fn strip<T: Float, S: Simd<T>, F: Fold<T>, const NV: usize>(
             bits &= bits - 1;
         }
         for v in 0..NV {
-            s.store_partial(dst.wrapping_add(v * S::LANES), part::<T, S>(width, v), total[v]);
+            s.store_some(dst.wrapping_add(v * S::LANES), part::<T, S>(width, v), total[v]);
         }
     }
 }

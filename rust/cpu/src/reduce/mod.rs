@@ -346,10 +346,10 @@ impl<T: Float> Kernel<T> for LogPlus<T> {
             let n = S::LANES.min(self.n - i);
             // SAFETY: both have n elements from i on.
             unsafe {
-                let (sum, max) = (s.load_partial(self.sum.add(i), n), s.load_partial(self.max.add(i), n));
+                let (sum, max) = (s.load_some(self.sum.add(i), n), s.load_some(self.max.add(i), n));
                 // Taken off, +∞ has left NaN; it is the result.
                 let infinite = s.eq(max, s.splat(T::INFINITY));
-                s.store_partial(self.sum.add(i), n, s.select(infinite, max, s.add(T::log(s, sum), max)));
+                s.store_some(self.sum.add(i), n, s.select(infinite, max, s.add(T::log(s, sum), max)));
             }
         }
     }
