@@ -10,7 +10,8 @@ use ferrograd_array::{Buffer, Result};
 
 use super::microkernel::{MAX_TILE, Tile, tile_shape};
 use super::pack::Pack;
-use super::{Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
+use super::{Bias, Epilogue, Matrix, MatrixMut, Problem, Strided, deep};
+use crate::activation::Activation;
 use crate::cache::{self, LINE};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
@@ -130,7 +131,7 @@ pub(super) fn streams<T: Float>(problem: &Problem<T>) -> bool {
     simd::streams(m.saturating_mul(n).saturating_mul(size))
         && k <= KC_BYTES / size
         && !accumulate
-        && epilogue.is_identity()
+        && epilogue.activation == Activation::None
         && c.row_stride == 1
         && c.ptr.addr().is_multiple_of(LINE)
         && (c.col_stride.unsigned_abs() * size).is_multiple_of(LINE)
@@ -372,7 +373,11 @@ impl<T: Float> Part<'_, T> {
         };
         let c = problem.c_at(ic + i, jc + j);
         let add = pc > 0 || problem.accumulate;
-        let done = pc + depth == problem.k && !problem.epilogue.is_identity();
+        // The sums begin with the bias where there are none before.
+        let Epilogue { bias, activation } = problem.epilogue;
+        let bias = if problem.accumulate { bias } else { Bias::None };
+        let epilogue = Epilogue { bias, activation };
+        let done = pc + depth == problem.k && !epilogue.is_identity();
         let (down, across) = (problem.c.row_stride, problem.c.col_stride);
         let mut room = MaybeUninit::<[T; MAX_TILE]>::uninit();
         let room = room.as_mut_ptr().cast::<T>();
@@ -402,6 +407,7 @@ impl<T: Float> Part<'_, T> {
                 c_step: step,
                 rows,
                 add,
+                bias: if add { Bias::None } else { problem.epilogue.bias.starting_at(ic + i, jc + j) },
                 stream: plan.stream,
             };
             if plan.pack_b {
@@ -410,7 +416,7 @@ impl<T: Float> Part<'_, T> {
                 tile.compute::<S, MV, NR, false>(s, columns);
             }
             if done {
-                problem.epilogue.finish(s, to, step, ic + i, jc + j, rows, columns);
+                epilogue.finish(s, to, step, ic + i, jc + j, rows, columns);
             }
             if turned {
                 copy_matrix(room.cast_const(), 1, mr as isize, rows, columns, c, down as usize);

@@ -40,7 +40,7 @@ pub const fn tile_shape(registers: usize) -> (usize, usize) {
     }
 }
 
-/// The operands of one tile: `c[i + j·c_step] (+)= Σ_p a[i + p·a_step] · b[p·b_step + j·b_column]`.
+/// The operands of one tile: `c[i + j·c_step] (+)= bias + Σ_p a[i + p·a_step] · b[p·b_step + j·b_column]`.
 #[derive(Clone, Copy)]
 pub struct Tile<T> {
     pub kc: usize,
@@ -55,6 +55,8 @@ pub struct Tile<T> {
     pub c_step: isize,
     pub rows: usize,
     pub add: bool,
+    /// From the tile's first row or column on. The sums begin with it, which costs nothing.
+    pub bias: Bias<T>,
     /// C goes past the caches: its columns begin where a vector may be written so ([`Simd::stream`]).
     pub stream: bool,
 }
@@ -93,6 +95,9 @@ impl<T: Float> Tile<T> {
             left -= width;
             self.b = self.b.wrapping_offset(width as isize * if PACKED { 1 } else { self.b_column });
             self.c = self.c.wrapping_offset(width as isize * self.c_step);
+            if let Bias::Columns(bias) = &mut self.bias {
+                *bias = bias.wrapping_add(width);
+            }
         }
     }
 
@@ -133,6 +138,25 @@ impl<T: Float> Tile<T> {
             (steps.b, steps.b_column) = (NR as isize, 1);
         }
         let mut sum = Sum { a: self.a, b: self.b, acc: [[s.zero(); MV]; W] };
+        match self.bias {
+            Bias::None => {}
+            Bias::Rows(bias) => {
+                for v in 0..MV {
+                    let n = if v + 1 == MV { last } else { S::LANES };
+                    // SAFETY: the bias has an element for each row.
+                    let x = unsafe { s.load_some(bias.add(v * S::LANES), n) };
+                    for j in 0..W {
+                        sum.acc[j][v] = x;
+                    }
+                }
+            }
+            Bias::Columns(bias) => {
+                for j in 0..W {
+                    // SAFETY: and for each column.
+                    sum.acc[j] = [s.splat(unsafe { *bias.add(j) }); MV];
+                }
+            }
+        }
         // SAFETY: as `compute`'s. Pointers past the last step are formed (wrapping) but not read.
         unsafe {
             if self.add {

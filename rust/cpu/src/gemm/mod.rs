@@ -65,6 +65,16 @@ pub enum Bias<T> {
     Columns(*const T),
 }
 
+impl<T> Bias<T> {
+    fn starting_at(self, row: usize, column: usize) -> Self {
+        match self {
+            Self::None => Self::None,
+            Self::Rows(bias) => Self::Rows(bias.wrapping_add(row)),
+            Self::Columns(bias) => Self::Columns(bias.wrapping_add(column)),
+        }
+    }
+}
+
 /// What happens to an element of C after its last product, while it is in cache: the bias, then the activation.
 #[derive(Debug, Clone, Copy)]
 pub struct Epilogue<T> {

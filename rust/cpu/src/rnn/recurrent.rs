@@ -11,7 +11,7 @@ use smallvec::SmallVec;
 
 use super::steps::{Part, Place, Steps};
 use crate::cache::LINE;
-use crate::gemm::{MAX_TILE, Strided, Tile};
+use crate::gemm::{Bias, MAX_TILE, Strided, Tile};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
@@ -305,6 +305,7 @@ impl<T: Float> Sums<'_, T> {
                         c_step: mr as isize,
                         rows: mr,
                         add: piece + p > 0,
+                        bias: Bias::None,
                         stream: false,
                     };
                     // SAFETY: the panel is whole, the states have `rows` rows of `depth`, `sums` has room for the tile.
