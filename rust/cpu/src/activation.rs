@@ -1,6 +1,6 @@
 //! The activations that matrix products, convolutions and norms apply to their results while these are in cache.
 
-use crate::simd::{Float, Simd};
+use crate::simd::{Float, Kernel, Simd, vectorize};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Activation {
@@ -49,11 +49,71 @@ impl Activation {
     }
 }
 
+/// An activation applied in place to `rows` neighbours from `at` on, at each offset.
+///
+/// A function of its own, never inlined: its constants would take registers from the sums of the loops that call it, and its
+/// code would be there once for each shape of a tile.
+///
+/// # Safety
+/// The elements are writable.
+#[inline(never)]
+pub unsafe fn activate<T: Float>(activation: Activation, at: *mut T, offsets: &[isize], rows: usize) {
+    vectorize(Activate { activation, at, offsets, rows });
+}
+
+struct Activate<'a, T> {
+    activation: Activation,
+    at: *mut T,
+    offsets: &'a [isize],
+    rows: usize,
+}
+
+impl<T: Float> Kernel<T> for Activate<'_, T> {
+    type Output = ();
+    #[inline(always)]
+    fn run<S: Simd<T>>(self, s: S) {
+        // A loop for each, so that constants stand before it.
+        match self.activation {
+            Activation::None => {}
+            Activation::Relu => self.each(s, Activation::Relu),
+            Activation::Sigmoid => self.each(s, Activation::Sigmoid),
+            Activation::Tanh => self.each(s, Activation::Tanh),
+            Activation::Gelu => self.each(s, Activation::Gelu),
+            Activation::Silu => self.each(s, Activation::Silu),
+        }
+    }
+}
+
+impl<T: Float> Activate<'_, T> {
+    #[inline(always)]
+    fn each<S: Simd<T>>(&self, s: S, activation: Activation) {
+        for &offset in self.offsets {
+            let mut r = 0;
+            // SAFETY: `activate`'s caller's promise.
+            unsafe {
+                let at = self.at.offset(offset);
+                // Two vectors share the constants that do not fit the registers.
+                while r + 2 * S::LANES <= self.rows {
+                    let (x, y) = (at.add(r), at.add(r + S::LANES));
+                    let (u, v) = (activation.apply(s, s.load(x)), activation.apply(s, s.load(y)));
+                    s.store(x, u);
+                    s.store(y, v);
+                    r += 2 * S::LANES;
+                }
+                while r < self.rows {
+                    let left = (self.rows - r).min(S::LANES);
+                    s.store_some(at.add(r), left, activation.apply(s, s.load_some(at.add(r), left)));
+                    r += S::LANES;
+                }
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::isa::{self, Isa};
-    use crate::simd::{Kernel, vectorize};
 
     struct Map<T>(Activation, Vec<T>);
 

@@ -6,10 +6,10 @@ use ferrograd_array::{Buffer, Error, Result};
 use super::block::{Block, Grid, Source};
 use super::geometry::Lattice;
 use super::microkernel::{Depth, Rows, columns, sums, tiles};
-use crate::activation::Activation;
+use crate::activation::{Activation, activate};
 use crate::isa::{self, Isa};
 use crate::parallel::{self, SyncPtr};
-use crate::simd::{Float, Kernel, Simd, copy_matrix, vectorize};
+use crate::simd::{Float, Kernel, Simd, copy_matrix};
 
 /// Weights as the pass sees them: `rows` are the channels that it computes, `channels` those that it sums over.
 #[derive(Clone, Copy)]
@@ -341,38 +341,5 @@ fn runs(taps: Vec<u32>, channels: usize) -> (Vec<u32>, usize) {
         (taps.into_iter().step_by(joined).collect(), joined * channels)
     } else {
         (taps, channels)
-    }
-}
-
-/// An activation applied in place to `rows` channels from `at` on, at each offset.
-///
-/// A function of its own, never inlined: its constants would take registers from the sums, and its code would be there
-/// once for each shape of a tile.
-#[inline(never)]
-pub(super) fn activate<T: Float>(activation: Activation, at: *mut T, offsets: &[isize], rows: usize) {
-    vectorize(Activate { activation, at, offsets, rows });
-}
-
-struct Activate<'a, T> {
-    activation: Activation,
-    at: *mut T,
-    offsets: &'a [isize],
-    rows: usize,
-}
-
-impl<T: Float> Kernel<T> for Activate<'_, T> {
-    type Output = ();
-    #[inline(always)]
-    fn run<S: Simd<T>>(self, s: S) {
-        for &offset in self.offsets {
-            for r in (0..self.rows).step_by(S::LANES) {
-                let left = (self.rows - r).min(S::LANES);
-                // SAFETY: the caller computed these elements just before.
-                unsafe {
-                    let at = self.at.offset(offset).add(r);
-                    s.store_some(at, left, self.activation.apply(s, s.load_some(at, left)));
-                }
-            }
-        }
     }
 }

@@ -131,7 +131,7 @@ pub(super) fn streams<T: Float>(problem: &Problem<T>) -> bool {
     simd::streams(m.saturating_mul(n).saturating_mul(size))
         && k <= KC_BYTES / size
         && !accumulate
-        && epilogue.activation == Activation::None
+        && matches!(epilogue.activation, Activation::None | Activation::Relu)
         && c.row_stride == 1
         && c.ptr.addr().is_multiple_of(LINE)
         && (c.col_stride.unsigned_abs() * size).is_multiple_of(LINE)
@@ -374,10 +374,16 @@ impl<T: Float> Part<'_, T> {
         let c = problem.c_at(ic + i, jc + j);
         let add = pc > 0 || problem.accumulate;
         // The sums begin with the bias where there are none before.
-        let Epilogue { bias, activation } = problem.epilogue;
-        let bias = if problem.accumulate { bias } else { Bias::None };
-        let epilogue = Epilogue { bias, activation };
-        let done = pc + depth == problem.k && !epilogue.is_identity();
+        let mut epilogue = problem.epilogue;
+        if !problem.accumulate {
+            epilogue.bias = Bias::None;
+        }
+        let last = pc + depth == problem.k;
+        let mut floor = T::NEG_INFINITY;
+        if last && matches!(epilogue, Epilogue { bias: Bias::None, activation: Activation::Relu }) {
+            epilogue.activation = Activation::None;
+            floor = T::ZERO;
+        }
         let (down, across) = (problem.c.row_stride, problem.c.col_stride);
         let mut room = MaybeUninit::<[T; MAX_TILE]>::uninit();
         let room = room.as_mut_ptr().cast::<T>();
@@ -408,6 +414,7 @@ impl<T: Float> Part<'_, T> {
                 rows,
                 add,
                 bias: if add { Bias::None } else { problem.epilogue.bias.starting_at(ic + i, jc + j) },
+                floor,
                 stream: plan.stream,
             };
             if plan.pack_b {
@@ -415,7 +422,7 @@ impl<T: Float> Part<'_, T> {
             } else {
                 tile.compute::<S, MV, NR, false>(s, columns);
             }
-            if done {
+            if last && !epilogue.is_identity() {
                 epilogue.finish(s, to, step, ic + i, jc + j, rows, columns);
             }
             if turned {

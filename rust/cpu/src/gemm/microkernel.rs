@@ -1,7 +1,7 @@
 //! The innermost loops: one tile of C in registers, and what happens to it once its sum is complete.
 
 use super::{Bias, Epilogue};
-use crate::activation::Activation;
+use crate::activation::{Activation, activate};
 use crate::simd::{Float, Simd, prefetch};
 
 /// The most elements a tile has on any instruction set (AVX-512, f32: 32 × 12).
@@ -55,8 +55,10 @@ pub struct Tile<T> {
     pub c_step: isize,
     pub rows: usize,
     pub add: bool,
-    /// From the tile's first row or column on. The sums begin with it, which costs nothing.
+    /// From the tile's first row or column on. The sums begin with it, and a pass over the tile is spared.
     pub bias: Bias<T>,
+    /// What is written is at least this, −∞ without relu.
+    pub floor: T,
     /// C goes past the caches: its columns begin where a vector may be written so ([`Simd::stream`]).
     pub stream: bool,
 }
@@ -183,10 +185,11 @@ impl<T: Float> Tile<T> {
             }
             self.turns::<S, MV, W, 1, PARTIAL>(s, left, steps, &mut sum);
             let acc = sum.acc;
+            let floor = s.splat(self.floor);
             if self.stream && last == S::LANES {
                 for j in 0..W {
                     for v in 0..MV {
-                        s.stream(self.c.offset(j as isize * self.c_step).add(v * S::LANES), acc[j][v]);
+                        s.stream(self.c.offset(j as isize * self.c_step).add(v * S::LANES), s.max(floor, acc[j][v]));
                     }
                 }
                 return;
@@ -250,6 +253,7 @@ impl<T: Float> Tile<T> {
         acc: [[S::V; MV]; W],
     ) {
         let last = self.rows - (MV - 1) * S::LANES;
+        let floor = s.splat(self.floor);
         for j in 0..W {
             // SAFETY: as `compute`'s.
             unsafe {
@@ -257,10 +261,11 @@ impl<T: Float> Tile<T> {
                 for v in 0..MV {
                     let at = c.add(v * S::LANES);
                     if WHOLE || v + 1 < MV {
-                        s.store(at, if ADD { s.add(s.load(at), acc[j][v]) } else { acc[j][v] });
+                        let sum = if ADD { s.add(s.load(at), acc[j][v]) } else { acc[j][v] };
+                        s.store(at, s.max(floor, sum));
                     } else {
                         let sum = if ADD { s.add(s.load_partial(at, last), acc[j][v]) } else { acc[j][v] };
-                        s.store_partial(at, last, sum);
+                        s.store_partial(at, last, s.max(floor, sum));
                     }
                 }
             }
@@ -289,20 +294,33 @@ impl<T: Float> Epilogue<T> {
         rows: usize,
         columns: usize,
     ) {
-        for dj in 0..columns {
-            for di in (0..rows).step_by(S::LANES) {
-                let left = (rows - di).min(S::LANES);
-                // SAFETY: as this function's.
-                unsafe {
-                    let at = c.offset(dj as isize * c_step).add(di);
-                    let mut x = s.load_some(at, left);
-                    match self.bias {
-                        Bias::None => {}
-                        Bias::Rows(bias) => x = s.add(x, s.load_some(bias.add(i + di), left)),
-                        Bias::Columns(bias) => x = s.add(x, s.splat(*bias.add(j + dj))),
+        if !matches!(self.bias, Bias::None) {
+            for dj in 0..columns {
+                for di in (0..rows).step_by(S::LANES) {
+                    let left = (rows - di).min(S::LANES);
+                    // SAFETY: as this function's.
+                    unsafe {
+                        let at = c.offset(dj as isize * c_step).add(di);
+                        let bias = match self.bias {
+                            Bias::None => s.zero(),
+                            Bias::Rows(bias) => s.load_some(bias.add(i + di), left),
+                            Bias::Columns(bias) => s.splat(*bias.add(j + dj)),
+                        };
+                        s.store_some(at, left, s.add(s.load_some(at, left), bias));
                     }
-                    s.store_some(at, left, self.activation.apply(s, x));
                 }
+            }
+        }
+        if self.activation != Activation::None {
+            const GROUP: usize = 16;
+            let mut offsets = [0; GROUP];
+            for first in (0..columns).step_by(GROUP) {
+                let count = GROUP.min(columns - first);
+                for k in 0..count {
+                    offsets[k] = (first + k) as isize * c_step;
+                }
+                // SAFETY: as this function's.
+                unsafe { activate(self.activation, c, &offsets[..count], rows) };
             }
         }
     }

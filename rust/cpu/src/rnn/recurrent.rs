@@ -306,6 +306,7 @@ impl<T: Float> Sums<'_, T> {
                         rows: mr,
                         add: piece + p > 0,
                         bias: Bias::None,
+                        floor: T::NEG_INFINITY,
                         stream: false,
                     };
                     // SAFETY: the panel is whole, the states have `rows` rows of `depth`, `sums` has room for the tile.

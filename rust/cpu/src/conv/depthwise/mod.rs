@@ -11,9 +11,9 @@ use square::Square;
 pub(super) use weight::WeightPass;
 
 use super::block::Source;
-use super::direct::{Weights, activate, ns, room};
+use super::direct::{Weights, ns, room};
 use super::geometry::Lattice;
-use crate::activation::Activation;
+use crate::activation::{Activation, activate};
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{self, Float, Kernel, Simd, streamed};

@@ -17,10 +17,10 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use ferrograd_array::Result;
 
 use super::block::Source;
-use super::direct::{Weights, activate, ns, room, tile_rows};
+use super::direct::{Weights, ns, room, tile_rows};
 use super::geometry::Geometry;
 use super::microkernel::{Depth, sums, tiles};
-use crate::activation::Activation;
+use crate::activation::{Activation, activate};
 use crate::isa;
 use crate::parallel::{self, SyncPtr};
 use crate::simd::{Kernel, Simd, copy_matrix};
