@@ -63,6 +63,8 @@ class Comparison:
         """Names of the workers, with the library and the number of threads of each."""
         self.workers = {name: Worker(library, threads, clock) for name, (library, threads) in libraries.items()}
         self.prepared: dict[str, dict[str, Any]] = {}
+        #: Instructions a second of a thread, in each round.
+        self.instructions: list[float] = []
 
     def prepare(self, workload: str) -> None:
         """Sets a workload up in all workers that have it."""
@@ -89,6 +91,8 @@ class Comparison:
             for name in self.prepared[workload]:
                 time.sleep(PAUSE)
                 times.setdefault(name, []).append(self.workers[name].ask(do="time", name=workload))
+            if "ferrograd" in self.workers and (rate := self.workers["ferrograd"].ask(do="instructions")):
+                self.instructions.append(rate)
         return times
 
     def drop(self, workload: str) -> None:
@@ -133,6 +137,7 @@ def compare(run: Run, names: list[str], libraries: list[str], threads: int, roun
         comparison.prepare(name)
         run.put("times", name, comparison.measure(name, comparison.rounds(name, rounds)))
         comparison.drop(name)
+    run.put("machine", "instructions", run.figures["machine"].get("instructions", []) + comparison.instructions)
     comparison.close()
 
 

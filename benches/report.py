@@ -153,6 +153,14 @@ def table(figures: dict[str, Any]) -> str:
             f"measurements). Times are {clock} of rounds in which the libraries take turns; (spread) = (max − min) / it; "
             "a ratio is a peer's time over ours. The floor is the larger of FLOPs at the FMA peak and bytes at the copy's rate."
         )
+        rates = figures["machine"].get("instructions")
+        if rates:
+            least, middle, most = (1e-9 * f(rates) for f in (min, statistics.median, max))
+            parts.append(
+                f"Integer additions that a thread did in a second, measured after each of {len(rates)} rounds: {middle:.1f} G "
+                f"({least:.1f}–{most:.1f}). Where it is half of the most, a core's other hardware thread was busy: loops of "
+                "many instructions are slower then, of every library, though the FMA peak is not."
+            )
     parts += [times(suite, figures) for suite in TITLES]
     parts += [scaling(figures), memory(figures)]
     extra = figures.get("import ms above numpy")

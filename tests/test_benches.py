@@ -80,6 +80,9 @@ def test_the_table_has_medians_floors_ratios_and_geometric_means() -> None:
     assert cells[1].startswith("11 ms")
     assert cells[-3:] == ["98%", "2.00", "2.00"]
     assert "Geometric means of 2 workloads: 1.00 against PyTorch eager, 1.00 against the fastest peer" in text
+    assert "Integer additions" not in text
+    shared = report.table({"machine": machine | {"instructions": [6e9, 12e9, 7e9]}, "times": times})
+    assert "measured after each of 3 rounds: 7.0 G (6.0–12.0)" in shared
     # On a busy machine the least counts.
     busy = report.table({"machine": machine | {"busy": True}, "times": times})
     assert "`sgemm 1024`" in busy

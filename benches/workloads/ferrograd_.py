@@ -29,6 +29,13 @@ def machine() -> dict[str, Any]:
     return {"isa": _core.isa(), **peaks}
 
 
+def instructions() -> float | None:
+    """Integer additions that a thread does in a second just now: half of the machine's where a core is shared."""
+    from ferrograd import _core
+
+    return _core.instruction_rate(fg.get_num_threads())
+
+
 def steady_state() -> dict[str, Any]:
     """Page faults, misses of the memory pool and growth over 1,000 training steps after a warm-up.
 

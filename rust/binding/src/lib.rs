@@ -26,8 +26,8 @@ mod _core {
     use crate::operand::result_type;
     #[pymodule_export]
     use crate::runtime::{
-        copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, is_winograd_enabled, isa, isas,
-        memory_stats, reset_peak, set_flush_denormal, set_num_threads, set_winograd,
+        copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, instruction_rate, is_winograd_enabled,
+        isa, isas, memory_stats, reset_peak, set_flush_denormal, set_num_threads, set_winograd,
     };
     #[pymodule_export]
     use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};

@@ -86,6 +86,12 @@ pub fn empty_region(py: Python<'_>) -> f64 {
     py.detach(ferrograd_cpu::peak::empty_region)
 }
 
+/// Integer additions a second that each of `threads` threads does here, measured now; None where that is not known.
+#[pyfunction]
+pub fn instruction_rate(py: Python<'_>, threads: usize) -> Option<f64> {
+    py.detach(|| ferrograd_cpu::peak::instruction_rate(threads))
+}
+
 /// Bytes a second, read and written, that `threads` threads copy here, measured now.
 #[pyfunction]
 pub fn copy_bandwidth(py: Python<'_>, threads: usize) -> f64 {

@@ -72,6 +72,50 @@ pub fn fma_peak(threads: usize) -> f64 {
     (0..REPEATS).map(|_| rate(threads, work)).fold(0.0, f64::max)
 }
 
+/// Integer additions that each of `threads` threads does in a second, six at a time from registers; None where this is not
+/// written in the machine's language. A core whose other hardware thread is busy, in another virtual machine perhaps, gives a
+/// thread about half of them, though all of its multiply-adds: loops of many instructions are slower then, for every library.
+pub fn instruction_rate(threads: usize) -> Option<f64> {
+    #[cfg(target_arch = "x86_64")]
+    {
+        const ROUNDS: usize = 10_000;
+        let work = |_| {
+            let mut n = [0u64; 6];
+            for _ in 0..ROUNDS {
+                let [a, b, c, d, e, f] = &mut n;
+                // SAFETY: registers are added to.
+                unsafe {
+                    std::arch::asm!(
+                        ".rept 8",
+                        "add {0}, 1",
+                        "add {1}, 1",
+                        "add {2}, 1",
+                        "add {3}, 1",
+                        "add {4}, 1",
+                        "add {5}, 1",
+                        ".endr",
+                        inout(reg) * a,
+                        inout(reg) * b,
+                        inout(reg) * c,
+                        inout(reg) * d,
+                        inout(reg) * e,
+                        inout(reg) * f,
+                        options(pure, nomem, nostack)
+                    );
+                }
+            }
+            black_box(n);
+            (ROUNDS * 48) as f64
+        };
+        Some(rate(threads, work) / threads as f64)
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    {
+        let _ = threads;
+        None
+    }
+}
+
 /// Bytes a second that `threads` threads copy between arrays larger than the caches, read and written bytes both
 /// counted. The best of several measurements.
 pub fn copy_bandwidth(threads: usize) -> f64 {
