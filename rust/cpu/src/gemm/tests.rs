@@ -325,18 +325,30 @@ fn large_results_are_those_of_their_halves() {
         let room = |columns: usize| ferrograd_array::Buffer::alloc(m * columns * 4).unwrap();
         let (whole, half) = (room(n), room(n / 2));
         let to = |room: &ferrograd_array::Buffer| MatrixMut::new(room.as_ptr().cast::<f32>(), 1, m as isize);
-        let problem = |n, c| Problem { m, n, k, c, accumulate: false, epilogue: Epilogue::<f32>::NONE };
-        assert!(blocking::streams(&problem(n, to(&whole))) && !blocking::streams(&problem(n / 2, to(&half))));
-        // SAFETY: the matrices and the buffers hold their shapes.
-        unsafe {
-            gemm(m, n, k, a.matrix(), b.matrix(), to(&whole), false, Epilogue::NONE).unwrap();
-            for part in 0..2 {
-                let first = part * n / 2;
-                let columns =
-                    Matrix { ptr: b.matrix().ptr.offset(first as isize * b.matrix().col_stride), ..b.matrix() };
-                gemm(m, n / 2, k, a.matrix(), columns, to(&half), false, Epilogue::NONE).unwrap();
-                let of = |p: *mut f32| std::slice::from_raw_parts(p.cast_const(), m * n / 2);
-                assert_eq!(of(to(&whole).ptr.add(first * m)), of(to(&half).ptr));
+        let bias: Vec<f32> = (0..m.max(n)).map(|_| random.next() as f32).collect();
+        let of = |bias, activation| Epilogue { bias, activation };
+        for epilogue in [
+            Epilogue::NONE,
+            of(Bias::Rows(bias.as_ptr()), Activation::None),
+            of(Bias::Columns(bias.as_ptr()), Activation::Relu),
+        ] {
+            let problem = |n, c| Problem { m, n, k, c, accumulate: false, epilogue };
+            assert!(blocking::streams(&problem(n, to(&whole))) && !blocking::streams(&problem(n / 2, to(&half))));
+            // SAFETY: the matrices, the bias and the buffers hold their shapes.
+            unsafe {
+                gemm(m, n, k, a.matrix(), b.matrix(), to(&whole), false, epilogue).unwrap();
+                for part in 0..2 {
+                    let first = part * n / 2;
+                    let columns =
+                        Matrix { ptr: b.matrix().ptr.offset(first as isize * b.matrix().col_stride), ..b.matrix() };
+                    let bias = match epilogue.bias {
+                        Bias::Columns(bias) => Bias::Columns(bias.add(first)),
+                        bias => bias,
+                    };
+                    gemm(m, n / 2, k, a.matrix(), columns, to(&half), false, Epilogue { bias, ..epilogue }).unwrap();
+                    let of = |p: *mut f32| std::slice::from_raw_parts(p.cast_const(), m * n / 2);
+                    assert_eq!(of(to(&whole).ptr.add(first * m)), of(to(&half).ptr));
+                }
             }
         }
     });
