@@ -56,6 +56,7 @@ pub(super) unsafe fn sums<T: Float, S: Simd<T>, const MV: usize, const W: usize,
     for j in 0..W {
         at[j] = x.wrapping_add(columns[j]);
     }
+    debug_assert!(!NEIGHBOURS || depth.step == 1);
     // Where depths lie apart the addresses of a turn do not fit the registers.
     let deep = if NEIGHBOURS && MV * W >= WHOLE { UNROLLED } else { 1 };
     let step = if NEIGHBOURS { 1 } else { depth.step };

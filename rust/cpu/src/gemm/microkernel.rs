@@ -10,8 +10,8 @@ pub const MAX_TILE: usize = 384;
 /// Threes of columns of a tile.
 const MAX_THREES: usize = 4;
 
-/// Steps of depth in one turn of a whole tile's loop. On a core whose other hardware thread is busy a thread gets some three
-/// instructions a cycle, and the six cycles of a step's twelve products take 20 besides what a turn costs.
+/// Steps of depth in one turn of a whole tile's loop. On a core whose other hardware thread is busy it is instructions that
+/// are short, not products: a step's twelve products take 20 of them, and what a turn costs comes on top.
 pub const UNROLLED: usize = 4;
 
 /// How far it is in A to the next step of depth, in B to that and to the next column.
