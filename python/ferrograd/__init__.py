@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     )  # fmt: skip
     from .printing import get_printoptions, printoptions, set_printoptions
     from .profiler import profile  # type: ignore[no-redef]
+    from .recorded import record
     from .random import (
         Generator, bernoulli, default_generator, get_rng_state, initial_seed, manual_seed, multinomial, normal, rand,
         rand_like, randint, randint_like, randn, randn_like, randperm, seed, set_rng_state,
@@ -64,6 +65,7 @@ for _module, _names in {
     "profiler": "profile",
     "random": "Generator bernoulli default_generator get_rng_state initial_seed manual_seed multinomial normal rand "
     "rand_like randint randint_like randn randn_like randperm seed set_rng_state",
+    "recorded": "record",
     "serialization": "load load_metadata save",
 }.items():
     _LATER |= dict.fromkeys(_names.split(), _module)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, _numpy, autograd, creation, functions, ops
+from . import _core, _numpy, _recording, autograd, creation, functions, ops
 from .dtypes import (
     BY_NAME,
     CPU,
@@ -154,6 +154,8 @@ class Tensor(_core.TensorBase):
                 raise _core.ShapeError(f"grad: expected the tensor's shape {self.shape}, got {value.shape}")
             if value._dtype != self._dtype:
                 raise _core.DTypeError(f"grad: expected the tensor's dtype {self._dtype}, got {value._dtype}")
+        elif _recording.active is not None:
+            _recording.active.forgets(self)
         self._grad = value
 
     @property

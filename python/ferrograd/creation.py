@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _core, ops
+from . import _core, _recording, ops
 from ._operands import takes_arrays
 from .dtypes import BY_NAME, dtype_name
 from .dtypes import device as _device
@@ -42,6 +42,7 @@ def set_default_dtype(d: Any) -> None:
     """
     global _default_dtype
     name = dtype_name(d)
+    _recording.changed()
     if name not in ("float32", "float64"):
         raise TypeError(f"set_default_dtype: d: expected float32 or float64, got {name}")
     _default_dtype = name

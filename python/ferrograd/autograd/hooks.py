@@ -7,7 +7,7 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any
 
-from .. import _core, ops
+from .. import _core, _recording, ops
 from .graph import Node, Output, target
 
 #: The key of the hook that `retain_grad` sets: it sees what the other hooks have made of the gradient.
@@ -24,10 +24,12 @@ class RemovableHandle:
     def __init__(self, hooks: dict[int, Any]) -> None:
         self._hooks = hooks
         self.id = next(RemovableHandle._ids)
+        _recording.changed()
 
     def remove(self) -> None:
         """Takes the hook away; a second call does nothing."""
         self._hooks.pop(self.id, None)
+        _recording.changed()
 
     def __enter__(self) -> RemovableHandle:
         return self

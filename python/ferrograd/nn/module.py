@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from .. import _core
+from .. import _core, _recording
 from .._tensor import Tensor
 from ..autograd import no_grad
 from ..dtypes import BY_NAME, dtype_name
@@ -97,6 +97,8 @@ class Module(Hooked):
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
+        if own.get(name, own) is not value:
+            _recording.changed()
         registers = own.get("_parameters"), own.get("_buffers"), own.get("_modules")
         if isinstance(value, Parameter):
             self._needs_init("parameters", registers[0])
@@ -132,6 +134,7 @@ class Module(Hooked):
             object.__setattr__(self, name, value)
 
     def __delattr__(self, name: str) -> None:
+        _recording.changed()
         for register in (self._parameters, self._buffers, self._modules):
             if name in register:
                 del register[name]
@@ -179,6 +182,7 @@ class Module(Hooked):
                     "compute the value from one in forward()"
                 )
         self._parameters[name] = param
+        _recording.changed()
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that moves with the module and is not learned; part of the state dict if `persistent`."""
@@ -189,6 +193,7 @@ class Module(Hooked):
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (fg.Tensor or None required)"
             )
         self._buffers[name] = tensor
+        _recording.changed()
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -205,6 +210,7 @@ class Module(Hooked):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._modules[name] = module
+        _recording.changed()
 
     # -- what it holds -------------------------------------------------------------------------------------------------
 
@@ -486,6 +492,8 @@ def _convert(tensor: Any, name: str) -> None:
 def zero_grad(parameters: Any, set_to_none: bool = True) -> None:
     """Forgets gradients, or fills them with zeros outside any graph."""
     for p in parameters:
+        if set_to_none and _recording.active is not None:
+            _recording.active.forgets(p)
         if p._grad is None:
             continue
         if set_to_none:

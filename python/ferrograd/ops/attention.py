@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from .._core import backend, from_numpy
+from .. import _core
+from .._core import backend
 from ._op import op
 from .elementwise import add, logical_not, logical_or, mul, ne, where
 from .join import split
@@ -20,7 +21,7 @@ from .view import permute, reshape
 
 def causal_mask(rows: int, columns: int, dtype: str) -> Any:
     """-∞ above the diagonal, else 0: added to scores, it keeps the i-th row from seeing what comes after i."""
-    return from_numpy(np.where(np.tri(rows, columns, dtype=bool), 0.0, -math.inf).astype(dtype))
+    return _core.from_numpy(np.where(np.tri(rows, columns, dtype=bool), 0.0, -math.inf).astype(dtype))
 
 
 def attention_scores(q: Any, k: Any, mask: Any, *, scale: float, is_causal: bool) -> Any:
@@ -72,7 +73,7 @@ def _composed(q: Any, k: Any, v: Any, mask: Any, state: Any, *, scale: float, is
         seen = mask if mask._dtype == "bool" else ne(mask, -math.inf)
         seeing = any(seen, dim=(len(mask.shape) - 1,), keepdim=True)
         if mask._dtype == "bool":
-            mask = from_numpy(np.zeros((), q._dtype))
+            mask = _core.from_numpy(np.zeros((), q._dtype))
             mask = where(logical_or(seen, logical_not(seeing)), mask, -math.inf)
         else:
             mask = where(seeing, mask, 0.0)

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
 from typing import Any
 
-from .. import _core
+from .. import _core, _interpose, _recording
 from .._core import set_grad_mode
 from ..autograd import enable_grad
 from ..creation import as_tensor
@@ -109,7 +109,10 @@ class Optimizer(Hooks):
         return lists
 
     def _rate(self, group: dict[str, Any]) -> Any:
-        """The group's learning rate as the 0-d array that the kernel reads: one array, filled anew when it changes."""
+        """The group's learning rate as the 0-d array that the kernel reads: one array, filled anew when it changes.
+
+        Filling it is no part of a recorded step, which does so itself before each replay.
+        """
         lr = group["lr"]
         if isinstance(lr, _core.TensorBase):
             return lr
@@ -117,7 +120,7 @@ class Optimizer(Hooks):
         if entry is None or entry[0] is not group:
             entry = self._rates[id(group)] = [group, lr, _core.backend.full((), float(lr), "float64")]
         elif entry[1] != lr:
-            _core.backend.copy_(entry[2], float(lr))
+            _interpose.plain("copy_")(entry[2], float(lr))
             entry[1] = lr
         return entry[2]
 
@@ -128,6 +131,8 @@ class Optimizer(Hooks):
         Args:
             closure: computes the loss and its gradients anew; it is called first and what it returns is returned.
         """
+        if _recording.active is not None:
+            _recording.active.steps(self)
         loss = None
         if closure is not None:
             with enable_grad():
@@ -198,6 +203,7 @@ class Optimizer(Hooks):
         for group in merged:
             self._check(group)
         self.state, self.param_groups = state, merged
+        _recording.changed()
         for hook in self._hooked("load_state_dict_post"):
             hook(self)
 

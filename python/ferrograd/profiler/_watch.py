@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from functools import partial
 from time import perf_counter_ns
 from typing import Any
 
-from .. import _core
+from .. import _core, _interpose
 from ..autograd import engine, graph
 from ..nn._where import child_name
 from ..nn.module import Module
@@ -74,6 +73,7 @@ def ignore(listener: Callable[[Event], None]) -> None:
     with _lock:
         _listeners.remove(listener)
         if not _listeners:
+            _interpose.remove(_call)
             while _undo:
                 setattr(*_undo.pop())
             _recorded.clear()
@@ -87,9 +87,7 @@ def _replace(owner: Any, name: str, wrap: Callable[[Any], Any]) -> None:
 
 
 def _install() -> None:
-    for name in dir(_core.backend):
-        if not name.startswith("_") and callable(getattr(_core.backend, name)):
-            _replace(_core.backend, name, partial(_call, name))
+    _interpose.add(_call)
     _replace(Module, "__call__", _layer)
     _replace(graph, "numbers", _Numbers)
     _replace(engine, "_gradients", _gradients)

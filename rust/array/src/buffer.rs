@@ -1,6 +1,6 @@
 use std::any::Any;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 
 use crate::{Result, memory};
 
@@ -11,6 +11,7 @@ pub struct Buffer {
     ptr: NonNull<u8>,
     len: usize,
     owner: Owner,
+    serial: u64,
     version: AtomicU32,
     graph_version: AtomicU32,
 }
@@ -32,6 +33,8 @@ unsafe impl Send for Buffer {}
 // SAFETY: as above.
 unsafe impl Sync for Buffer {}
 
+static MADE: AtomicU64 = AtomicU64::new(0);
+
 impl Buffer {
     /// `len` bytes from the pool, 64-byte aligned, their contents arbitrary.
     pub fn alloc(len: usize) -> Result<Self> {
@@ -48,7 +51,18 @@ impl Buffer {
     }
 
     fn new(ptr: NonNull<u8>, len: usize, owner: Owner) -> Self {
-        Self { ptr, len, owner, version: AtomicU32::new(0), graph_version: AtomicU32::new(0) }
+        let serial = MADE.fetch_add(1, Ordering::Relaxed);
+        Self { ptr, len, owner, serial, version: AtomicU32::new(0), graph_version: AtomicU32::new(0) }
+    }
+
+    /// How many buffers were made so far: what is made from now on has at least this serial number.
+    pub fn made() -> u64 {
+        MADE.load(Ordering::Relaxed)
+    }
+
+    /// A number that no other buffer of this process has or had; an address returns once its memory is given back.
+    pub fn serial(&self) -> u64 {
+        self.serial
     }
 
     pub fn as_ptr(&self) -> *mut u8 {

@@ -7,6 +7,7 @@ mod error;
 mod modes;
 mod numpy;
 mod operand;
+mod replay;
 mod runtime;
 mod tensor;
 #[cfg(feature = "testing")]
@@ -24,6 +25,8 @@ mod _core {
     use crate::numpy::from_numpy;
     #[pymodule_export]
     use crate::operand::result_type;
+    #[pymodule_export]
+    use crate::replay::{Tape, buffers_made, requiring};
     #[pymodule_export]
     use crate::runtime::{
         copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, instruction_rate, is_winograd_enabled,

@@ -228,6 +228,39 @@ impl TensorBase {
         self.array.buffer().as_ptr() as usize + self.array.layout().offset * self.array.dtype().size()
     }
 
+    /// Which memory it shows, and how: `(serial number, offset, shape, strides, dtype)`. Equal for equal elements only,
+    /// for no other memory of this process has or had the number.
+    #[getter]
+    fn _place<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(u64, usize, Bound<'py, PyTuple>, Bound<'py, PyTuple>, &Bound<'py, PyString>)> {
+        let layout = self.array.layout();
+        Ok((
+            self.array.buffer().serial(),
+            layout.offset,
+            PyTuple::new(py, &layout.shape)?,
+            PyTuple::new(py, &layout.strides)?,
+            dtype_name(py, self.array.dtype()),
+        ))
+    }
+
+    /// What an op can tell of it besides its elements: `(shape, strides, dtype, requires_grad, dense)`.
+    #[getter]
+    fn _form<'py>(
+        &self,
+        py: Python<'py>,
+    ) -> PyResult<(Bound<'py, PyTuple>, Bound<'py, PyTuple>, &Bound<'py, PyString>, bool, bool)> {
+        let layout = self.array.layout();
+        Ok((
+            PyTuple::new(py, &layout.shape)?,
+            PyTuple::new(py, &layout.strides)?,
+            dtype_name(py, self.array.dtype()),
+            self.requires_grad,
+            layout.is_dense(),
+        ))
+    }
+
     /// An ndarray of the same memory. It can be written to unless the tensor belongs to a graph or requires grad.
     fn _numpy<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         np::export(py, &self.array, !self.requires_grad)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ... import _core
+from ... import _core, _recording
 from ..._warn import warn
 from ..optimizer import Optimizer
 
@@ -14,6 +14,11 @@ EPOCH_WARNING = (
     "step: epoch: an epoch need not be given and will not always be taken; call step() without it. With it, the closed "
     "form of the schedule is used where there is one"
 )
+
+
+def goes_on() -> None:
+    """A schedule counts its steps in Python: no part of a step that is recorded."""
+    _recording.unfit("a schedule of learning rates goes on inside it: call scheduler.step() outside")
 
 
 class LRScheduler:
@@ -64,6 +69,7 @@ class LRScheduler:
 
     def step(self, epoch: int | None = None) -> None:
         """Goes on by one and sets the learning rates; call it after the optimizer's step."""
+        goes_on()
         if self._step_count == 1 and not self.optimizer.__dict__.get("_opt_called"):
             warn(
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`: call them in the opposite order, or the "

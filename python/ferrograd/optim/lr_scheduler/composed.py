@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..optimizer import Optimizer
-from .base import LRScheduler, copied, put
+from .base import LRScheduler, copied, goes_on, put
 from .plateau import ReduceLROnPlateau
 
 
@@ -66,6 +66,7 @@ class SequentialLR(_Composed):
 
     def step(self) -> None:  # type: ignore[override]
         """Goes on by one."""
+        goes_on()
         self.last_epoch += 1
         k = bisect_right(self._milestones, self.last_epoch)
         scheduler = self._schedulers[k]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 from ..optimizer import Optimizer
-from .base import LRScheduler, check_optimizer
+from .base import LRScheduler, check_optimizer, goes_on
 
 
 def _height(part: float) -> float:
@@ -74,6 +74,7 @@ class CosineAnnealingWarmRestarts(LRScheduler):
 
     def step(self, epoch: float | None = None) -> None:
         """Goes on by one, or to `epoch`."""
+        goes_on()
         if epoch is None and self.last_epoch < 0:
             epoch = 0
         if epoch is None:

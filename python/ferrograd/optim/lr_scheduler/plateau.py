@@ -7,7 +7,7 @@ from typing import Any
 
 from ..._warn import warn
 from ..optimizer import Optimizer
-from .base import EPOCH_WARNING, LRScheduler, check_optimizer, copied, put
+from .base import EPOCH_WARNING, LRScheduler, check_optimizer, copied, goes_on, put
 
 
 class ReduceLROnPlateau(LRScheduler):
@@ -69,6 +69,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # type: ignore[override]
         """Looks at the metric of an epoch."""
+        goes_on()
         current = float(metrics)
         if epoch is not None:
             warn(EPOCH_WARNING)
