@@ -35,7 +35,7 @@ def remove(around: Around) -> None:
 
 def plain(name: str) -> Callable[..., Any]:
     """The function of the table, without what is around it."""
-    return _plain.get(name) or getattr(_core.backend, name)  # type: ignore[no-any-return]
+    return _plain.get(name) or getattr(_core.backend, name)
 
 
 def _install() -> None:

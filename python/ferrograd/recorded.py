@@ -490,7 +490,9 @@ class _Recorder:
         if isinstance(value, dict):
             return "dict", type(value), [(key, self.outline(part)) for key, part in value.items()]
         if value is not None and not isinstance(value, (bool, int, float, complex, str)):
-            self.unfit(f"it returns a {type(value).__name__}: expected tensors, numbers, strings and containers of them")
+            self.unfit(
+                f"it returns a {type(value).__name__}: expected tensors, numbers, strings and containers of them"
+            )
         return "value", value
 
     def _outside(self, value: Any, back: dict[int, Any]) -> Any:
@@ -559,7 +561,7 @@ class _Recorder:
             for name, positional, named, modes, made in self.calls
         ]  # fmt: skip
         outputs = [argument(code) for code in self.outputs]
-        return _core.Tape(calls, self.inputs, self.slots, outputs, self.externals, self.gradients)
+        return _core.Tape.of(calls, self.inputs, self.slots, outputs, self.externals, self.gradients)
 
     def trim(self) -> None:
         """Forgets what only the recording needed; what `difference` compares stays."""
@@ -577,7 +579,7 @@ def _has_mask(value: Any) -> bool:
     if isinstance(value, (tuple, list)):
         return any(_has_mask(part) for part in value)
     if isinstance(value, _core.TensorBase):
-        return value._dtype == "bool"
+        return bool(value._dtype == "bool")
     return isinstance(value, np.ndarray) and value.dtype == bool
 
 
@@ -598,7 +600,7 @@ def _alive(node: Any) -> bool:
 def _same_elements(x: Any, y: Any) -> bool:
     """Whether two tensors are equal to the bit."""
     a, b = x._numpy(), y._numpy()
-    return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
 
 
 def _same(a: Any, b: Any) -> bool:
@@ -612,7 +614,7 @@ def _same(a: Any, b: Any) -> bool:
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
     if isinstance(a, np.ndarray):
-        return a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes()
+        return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
     return bool(a == b) or (a != a and b != b)
 
 

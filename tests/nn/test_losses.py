@@ -76,7 +76,7 @@ def test_wrong_arguments():
         F.mse_loss(x, fg.ones(3))
     with pytest.raises(ValueError, match="binary_cross_entropy: target: expected the shape of the input"):
         F.binary_cross_entropy(x * 0.5, fg.ones(3))
-    with pytest.raises(RuntimeError, match=r"expected all elements between 0 and 1, got 2.0 to 2.0"):
+    with pytest.raises(RuntimeError, match=r"expected all elements between 0 and 1 \(.*with_logits.*\), got 2.0"):
         F.binary_cross_entropy(x * 2.0, x)
     with pytest.raises(ValueError, match="binary_cross_entropy_with_logits: target"):
         F.binary_cross_entropy_with_logits(x, fg.ones(3))
@@ -97,7 +97,7 @@ def test_wrong_arguments():
     with pytest.raises(ValueError, match="beta: expected a number of at least 0, got -1"):
         F.smooth_l1_loss(x, x, beta=-1)
     with pytest.raises(
-        RuntimeError, match="binary_cross_entropy: target: expected all elements between 0 and 1, got 0.5"
+        RuntimeError, match="binary_cross_entropy: target: expected all elements between 0 and 1, got 2.0"
     ):
         F.binary_cross_entropy(x * 0.5, fg.tensor([[0.5, 1.0, 2.0]] * 2))
     with pytest.raises(ValueError, match=r"mse_loss: weight: expected the shape of the input, \(2, 3\), got \(3,\)"):

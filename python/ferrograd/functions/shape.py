@@ -41,9 +41,7 @@ def from_front(name: str, index: Any, argument: str = "index") -> Any:
     """The indices; IndexError where one counts from the end, which only `x[index]`, `take` and `put` allow."""
     index = as_tensor(index)
     if index.numel() and index._dtype in ("int64", "int32"):
-        least = _core.backend.amin(index, (), False).item()
-        if least < 0:
-            raise IndexError(f"{name}: {argument}: expected indices of at least 0, got {least}")
+        _core.backend.check_range(index, 0, None, f"{name}: {argument}: expected indices of at least 0", "IndexError")
     return index
 
 

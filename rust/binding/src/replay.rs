@@ -332,8 +332,8 @@ impl Drop for Restored {
 #[pymethods]
 impl Tape {
     /// `inputs` slots are those of the inputs, the first; `slots` there are in all.
-    #[new]
-    fn new(
+    #[staticmethod]
+    fn of(
         calls: Vec<CallCode<'_>>,
         inputs: usize,
         slots: usize,
@@ -401,11 +401,6 @@ impl Tape {
             }
             visit.call(&leaf.tensor)
         })
-    }
-
-    /// How many calls there are.
-    fn __len__(&self) -> usize {
-        self.calls.len()
     }
 
     /// Whether everything that was there before the step is as it was: the memory that tensors show, whether they

@@ -61,12 +61,10 @@ def _of_class(op: str, input: Any, classes: Any, dim: int) -> Any:
     """The element of each sample at its class, in the shape of the classes."""
     if not dtype_of(classes).startswith(("int", "uint")):
         raise _core.DTypeError(f"{op}: target: expected class indices, which are integers, got {dtype_of(classes)}")
-    n, plain = input.shape[dim], ops.detach(classes)
-    if plain.numel():
-        lowest, highest = (e(plain, (), False).item() for e in (_core.backend.amin, _core.backend.amax))
-        if lowest < 0 or highest >= n:
-            bad = lowest if lowest < 0 else highest
-            raise IndexError(f"{op}: target: expected class indices from 0 to {n - 1}, got {bad}")
+    n = input.shape[dim]
+    _core.backend.check_range(
+        classes, 0, n - 1, f"{op}: target: expected class indices from 0 to {n - 1}", "IndexError"
+    )
     index = ops.getitem(classes, index=(slice(None),) * dim + (None,))
     return ops.reshape(ops.gather(input, index, dim=dim), shape=tuple(classes.shape))
 

@@ -123,11 +123,7 @@ def _same_shape(op: str, input: Any, target: Any) -> None:
 
 
 def _unit(op: str, name: str, x: Any, hint: str = "") -> None:
-    x = ops.detach(x)
-    ends = [extreme(x, (), False).item() for extreme in (_core.backend.amin, _core.backend.amax) if x.numel()]
-    lowest, highest = ends or (0.0, 1.0)
-    if not (lowest >= 0 and highest <= 1):
-        raise RuntimeError(f"{op}: {name}: expected all elements between 0 and 1, got {lowest} to {highest}{hint}")
+    _core.backend.check_range(x, 0, 1, f"{op}: {name}: expected all elements between 0 and 1{hint}", "RuntimeError")
 
 
 @takes_arrays
@@ -143,7 +139,7 @@ def binary_cross_entropy(
     op = "binary_cross_entropy"
     reduction = reduction_of(op, reduction, size_average, reduce)
     _same_shape(op, input, target)
-    _unit(op, "input", input, "; use binary_cross_entropy_with_logits for numbers before the sigmoid")
+    _unit(op, "input", input, " (binary_cross_entropy_with_logits takes numbers before the sigmoid)")
     _unit(op, "target", target)
     loss = ops.binary_cross_entropy(input, target)
     return reduced(loss if weight is None else ops.mul(loss, weight), reduction)  # type: ignore[no-any-return]
@@ -244,10 +240,11 @@ def gaussian_nll_loss(
     check_reduction("gaussian_nll_loss", reduction)
     shape = tuple(input.shape)
     if isinstance(var, (int, float)):
-        lowest = float(var)
+        if not var >= 0:
+            raise ValueError(f"gaussian_nll_loss: var: expected no number below 0, got {var}")
         var = ops.expand(_core.backend.full((), var, ops.detach(input)._dtype), shape=shape)
     else:
-        lowest = _core.backend.amin(ops.detach(var), (), False).item() if ops.detach(var).numel() else 0.0
+        _core.backend.check_range(var, 0, None, "gaussian_nll_loss: var: expected no number below 0", "ValueError")
         of_var = tuple(var.shape)
         if of_var == shape[:-1] and shape:
             var = ops.reshape(var, shape=(*of_var, 1))
@@ -258,8 +255,6 @@ def gaussian_nll_loss(
                 f"gaussian_nll_loss: var: expected the input's shape {shape}, that without its last dimension, or with one "
                 f"dimension of 1, got {of_var}"
             )
-    if lowest < 0:
-        raise ValueError(f"gaussian_nll_loss: var: expected no number below 0, got {lowest}")
     var = ops.add(var, ops.detach(ops.sub(ops.clip(var, float(eps), None), var)))
     loss = ops.mul(ops.add(ops.log(var), ops.div(ops.square(ops.sub(input, target)), var)), 0.5)
     if full:

@@ -114,7 +114,7 @@ pub mod backend {
     use super::random::{bernoulli, dropout, dropout_grad, normal, randint, randperm, uniform};
     #[pymodule_export]
     use super::reduce::{
-        all, amax, amin, any, argmax, argmin, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
+        all, amax, amin, any, argmax, argmin, check_range, logsumexp, max_dim, mean, min_dim, prod, sum, sum_to, var,
     };
     #[pymodule_export]
     use super::rnn::{

@@ -1,5 +1,6 @@
-use ferrograd_array::{Array, Result};
+use ferrograd_array::{Array, DType, Result};
 use ferrograd_cpu::reduce;
+use pyo3::exceptions::{PyIndexError, PyRuntimeError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -32,6 +33,42 @@ reductions!(sum, mean, prod, amax, amin, any, all, logsumexp);
 pub fn var<'py>(x: &Bound<'py, PyAny>, dim: Vec<isize>, correction: f64, keepdim: bool) -> PyResult<Bound<'py, PyAny>> {
     let (a, requires_grad) = source("var", x)?;
     result(x.py(), error::call(x.py(), a.numel(), || reduce::var(&a, &dim, correction, keepdim))?, requires_grad)
+}
+
+/// Raises `error` where an element is below `lowest`, above `highest` or no number; `expected` begins its message. A check
+/// as a call: a recorded step makes it again.
+#[pyfunction]
+pub fn check_range(
+    x: &Bound<'_, PyAny>,
+    lowest: Option<f64>,
+    highest: Option<f64>,
+    expected: &str,
+    error: &str,
+) -> PyResult<()> {
+    let py = x.py();
+    let (a, _) = source("check_range", x)?;
+    if a.numel() == 0 {
+        return Ok(());
+    }
+    let end = |extreme: fn(&Array, &[isize], bool) -> Result<Array>| -> PyResult<f64> {
+        let end = error::call(py, a.numel(), || ferrograd_cpu::cast(&extreme(&a, &[], false)?, DType::F64))?;
+        Ok(end.to_vec::<f64>()[0])
+    };
+    let mut bad = None;
+    if let Some(lowest) = lowest {
+        bad = Some(end(reduce::amin)?).filter(|v| *v < lowest || v.is_nan());
+    }
+    if let (None, Some(highest)) = (bad, highest) {
+        bad = Some(end(reduce::amax)?).filter(|v| *v > highest || v.is_nan());
+    }
+    let Some(bad) = bad else { return Ok(()) };
+    let got = if a.dtype().is_float() { format!("{bad:?}") } else { format!("{bad}") };
+    let message = format!("{expected}, got {got}");
+    Err(match error {
+        "IndexError" => PyIndexError::new_err(message),
+        "ValueError" => PyValueError::new_err(message),
+        _ => PyRuntimeError::new_err(message),
+    })
 }
 
 /// The sum that undoes broadcasting from `shape`.
