@@ -137,6 +137,8 @@ def compare(run: Run, names: list[str], libraries: list[str], threads: int, roun
         comparison.prepare(name)
         run.put("times", name, comparison.measure(name, comparison.rounds(name, rounds)))
         comparison.drop(name)
+        if busy is None:  # often: a single measurement may fall into a bad second
+            run.put("machine", "peaks", [*run.figures["machine"]["peaks"], comparison.machine()])
     run.put("machine", "instructions", run.figures["machine"].get("instructions", []) + comparison.instructions)
     comparison.close()
 

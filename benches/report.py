@@ -64,12 +64,15 @@ def typical(t: list[float], figures: dict[str, Any]) -> float:
     return min(t) if figures["machine"].get("busy") else statistics.median(t)
 
 
-def ratios(name: str, figures: dict[str, Any]) -> tuple[float | None, float | None]:
-    """PyTorch eager's time over ours, and the fastest peer's."""
+def ratios(name: str, figures: dict[str, Any]) -> tuple[float | None, float | None, float | None]:
+    """PyTorch eager's time over ours, the fastest peer's over ours, and that over our recorded step's."""
     medians = {library: typical(t, figures) for library, t in figures["times"][name].items()}
-    ours = medians.pop("ferrograd")
+    ours, recorded = medians.pop("ferrograd"), medians.pop("ferrograd recorded", None)
     eager = medians[EAGER] / ours if EAGER in medians else None
-    return eager, min(medians.values()) / ours if medians else None
+    if not medians:
+        return None, None, None
+    fastest = min(medians.values())
+    return eager, fastest / ours, fastest / recorded if recorded else None
 
 
 def times(suite: str, figures: dict[str, Any]) -> str:
@@ -79,7 +82,12 @@ def times(suite: str, figures: dict[str, Any]) -> str:
     if not names:
         return ""
     libraries = [library for library in LIBRARIES if any(library in measured[name] for name in names)]
-    rows = [["workload", "floor", *libraries, "floor / ours", "eager / ours", "fastest / ours"]]
+    found = {name: ratios(name, figures) for name in names}
+    # A column of what was not measured says nothing.
+    heads = ["eager / ours", "fastest / ours", "fastest / recorded"][
+        : 2 + any(r[2] is not None for r in found.values())
+    ]
+    rows = [["workload", "floor", *libraries, "floor / ours", *heads]]
     for name in names:
         cells = [f"`{name}` {WORKLOADS[name].what}"]
         least = floor(name, figures)
@@ -89,21 +97,18 @@ def times(suite: str, figures: dict[str, Any]) -> str:
             middle = typical(t, figures) if t else 0.0
             cells.append(f"{human(middle)} ({(max(t) - min(t)) / middle:.0%})" if t else "–")
         cells.append(f"{least / typical(measured[name]['ferrograd'], figures):.0%}" if least else "–")
-        cells += ["–" if ratio is None else f"{ratio:.2f}" for ratio in ratios(name, figures)]
+        cells += ["–" if ratio is None else f"{ratio:.2f}" for ratio in found[name][: len(heads)]]
         rows.append(cells)
     lines = [f"## {TITLES[suite]}", "", markdown(rows)]
     for title, some in (
         ("", [name for name in names if not name.endswith(" plain")]),
         (" with a hand-written forward", [name for name in names if name.endswith(" plain")]),
     ):
-        found = [ratios(name, figures) for name in some]
-        eager, fastest = ([r[k] for r in found if r[k] is not None] for k in (0, 1))
+        eager, fastest, recorded = ([r for name in some if (r := found[name][k]) is not None] for k in range(3))
         if eager and fastest:
-            lines += [
-                "",
-                f"Geometric means of {len(fastest)} workloads{title}: {geometric_mean(eager):.2f} against PyTorch eager, "
-                f"{geometric_mean(fastest):.2f} against the fastest peer of each.",
-            ]
+            means = f"{geometric_mean(eager):.2f} against PyTorch eager, {geometric_mean(fastest):.2f} against the fastest peer"
+            means += f" of each; recorded {geometric_mean(recorded):.2f} against that." if recorded else " of each."
+            lines += ["", f"Geometric means of {len(fastest)} workloads{title}: {means}"]
     return "\n".join(lines)
 
 

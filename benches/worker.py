@@ -19,6 +19,7 @@ HERE = Path(__file__).resolve().parent
 #: A library in one of its variants: the module of `workloads`, the package it needs, the variant.
 LIBRARIES = {
     "ferrograd": ("ferrograd", "ferrograd", ""),
+    "ferrograd recorded": ("ferrograd", "ferrograd", "recorded"),
     "numpy": ("numpy", "numpy", ""),
     "torch": ("torch", "torch", ""),
     "torch channels-last": ("torch", "torch", "channels_last"),

@@ -6,10 +6,13 @@ from typing import Any
 
 import ferrograd as fg
 
+from . import WORKLOADS
 from .like_torch import Suite
 
 SUITE = Suite(fg)
 STEPS = SUITE.steps()
+_recorded = Suite(fg, record=fg.record).steps()
+VARIANTS = {"recorded": {k: v for k, v in _recorded.items() if WORKLOADS[k].suite in ("train", "infer")}}
 
 
 def version() -> str:

@@ -21,10 +21,16 @@ class Suite:
     Args:
         t: the package.
         prepare: what is done to a model, and to its input, before use: another memory format, a compiler.
+        record: what is done to the function of a whole step.
     """
 
-    def __init__(self, t: Any, prepare: Callable[[Any, Any], tuple[Any, Any]] = lambda model, x: (model, x)) -> None:
-        self.t, self.prepare = t, prepare
+    def __init__(
+        self,
+        t: Any,
+        prepare: Callable[[Any, Any], tuple[Any, Any]] = lambda model, x: (model, x),
+        record: Callable[[Any], Any] = lambda step: step,
+    ) -> None:
+        self.t, self.prepare, self.record = t, prepare, record
 
     def normal(self, *shape: int) -> Any:
         return self.t.from_numpy(np.random.default_rng(0).standard_normal(shape, np.float32))
@@ -176,14 +182,15 @@ class Suite:
         optimizer = self.optimizer(NETWORKS[name][3], model.parameters())
         loss_of = self.t.nn.CrossEntropyLoss()
 
-        def once() -> float:
+        def step(x: Any, y: Any) -> Any:
             loss = loss_of(model(x), y)
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
-            return float(loss.item())
+            return loss
 
-        return once
+        step = self.record(step)
+        return lambda: float(step(x, y).item())
 
     def no_grad(self, model: Any, x: Any) -> Step:
         def once() -> Any:
@@ -194,7 +201,7 @@ class Suite:
 
     def infer(self, name: str, plain: bool) -> Step:
         model, x, _ = self.model(name, plain)
-        return self.no_grad(model.eval(), x)
+        return self.no_grad(self.record(model.eval()), x)
 
     def steps(self) -> dict[str, Callable[[], Step]]:
         """Every workload's name, and what sets it up."""
