@@ -87,8 +87,10 @@ class Comparison:
     ) -> dict[str, list[float]]:
         """Seconds a step, for each worker one figure a round."""
         times = {} if times is None else times
-        for _ in range(rounds):
-            for name in self.prepared[workload]:
+        names = list(self.prepared[workload])
+        for k in range(rounds):
+            # Each library is the first of a round in its turn.
+            for name in names[k % len(names) :] + names[: k % len(names)]:
                 time.sleep(PAUSE)
                 times.setdefault(name, []).append(self.workers[name].ask(do="time", name=workload))
             if "ferrograd" in self.workers and (rate := self.workers["ferrograd"].ask(do="instructions")):

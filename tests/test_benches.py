@@ -60,6 +60,11 @@ def test_fused_and_plain_forms_start_with_the_same_weights_and_give_the_same_los
         assert fused() == pytest.approx(plain(), rel=1e-6)
 
 
+def test_recorded_steps_are_replayed_and_give_the_same_losses() -> None:
+    eager, recorded = (steps["mlp tiny"]() for steps in (ferrograd_.STEPS, ferrograd_.VARIANTS["recorded"]))
+    assert [eager() for _ in range(6)] == [recorded() for _ in range(6)]
+
+
 def test_losses_that_differ_are_told() -> None:
     assert report.first_results_differ({"ferrograd": 2.3, "torch": 2.3001, "jax": 9.0}) == ""
     assert "torch 2.4" in report.first_results_differ({"ferrograd": 2.3, "torch": 2.4})
@@ -83,6 +88,12 @@ def test_the_table_has_medians_floors_ratios_and_geometric_means() -> None:
     assert "Integer additions" not in text
     shared = report.table({"machine": machine | {"instructions": [6e9, 12e9, 7e9]}, "times": times})
     assert "measured after each of 3 rounds: 7.0 G (6.0–12.0)" in shared
+    # A recorded step has a column of its own and takes no part in the other ratios.
+    recorded = times | {"sgemm 1024": times["sgemm 1024"] | {"ferrograd recorded": [0.0055] * 3}}
+    text = report.table({"machine": machine, "times": recorded})
+    row = next(line for line in text.splitlines() if "`sgemm 1024`" in line)
+    assert [cell.strip() for cell in row.split("|")[-4:-1]] == ["2.00", "2.00", "4.00"]
+    assert "1.00 against the fastest peer of each; recorded 4.00 against that." in text
     # On a busy machine the least counts.
     busy = report.table({"machine": machine | {"busy": True}, "times": times})
     assert "`sgemm 1024`" in busy
