@@ -208,6 +208,9 @@ pub fn export<'py>(py: Python<'py>, array: &Array, request: Request<'py>) -> PyR
     let array =
         if copied { error::call(py, array.numel(), || ferrograd_cpu::contiguous(array))? } else { array.clone() };
     let writable = array.buffer().is_writable();
+    if writable {
+        array.buffer().export();
+    }
     if request.max_version.is_some_and(|(major, _)| major >= 1) {
         let read_only = if writable { 0 } else { READ_ONLY };
         let is_copied = if copied { IS_COPIED } else { 0 };

@@ -121,6 +121,9 @@ pub fn export<'py>(py: Python<'py>, array: &Array, writable: bool) -> PyResult<B
     let mut strides: Vec<npyffi::npy_intp> = array.strides().iter().map(|&s| s * size).collect();
     let data = array.buffer().as_ptr().wrapping_add(array.layout().offset * size as usize);
     let writable = writable && array.buffer().is_writable();
+    if writable {
+        array.buffer().export();
+    }
     let flags = if writable { npyffi::NPY_ARRAY_WRITEABLE } else { 0 };
     let owner = Py::new(py, Owner { _buffer: array.buffer().clone() })?;
     // SAFETY: shape, strides and data describe memory that `owner` keeps alive; both calls' reference rules (descr

@@ -225,6 +225,7 @@ impl TensorBase {
 
     /// The address of the first element.
     fn data_ptr(&self) -> usize {
+        self.array.buffer().export();
         self.array.buffer().as_ptr() as usize + self.array.layout().offset * self.array.dtype().size()
     }
 

@@ -37,8 +37,9 @@ pub fn matmul(x: &Array, y: &Array) -> Result<Array> {
     Ok(out)
 }
 
-/// activation(x · wᵀ + b) for x (*, in), w (out, in), b (out,).
-pub fn linear(x: &Array, w: &Array, b: Option<&Array>, activation: Activation) -> Result<Array> {
+/// activation(x · wᵀ + b) for x (*, in), w (out, in), b (out,). Where w is `constant`, what is packed of it is kept for the
+/// next call.
+pub fn linear(x: &Array, w: &Array, b: Option<&Array>, activation: Activation, constant: bool) -> Result<Array> {
     if !matches!(x.dtype(), DType::F32 | DType::F64) {
         return Err(Error::dtype("linear", "x", "float32 or float64", x.dtype()));
     }
@@ -65,8 +66,8 @@ pub fn linear(x: &Array, w: &Array, b: Option<&Array>, activation: Activation) -
     *shape.last_mut().expect("x has a last dimension") = outputs;
     let out = Array::empty(&shape, x.dtype())?;
     match x.dtype() {
-        DType::F32 => linear_into::<f32>(x, w, b, activation, &out)?,
-        _ => linear_into::<f64>(x, w, b, activation, &out)?,
+        DType::F32 => linear_into::<f32>(x, w, b, activation, constant, &out)?,
+        _ => linear_into::<f64>(x, w, b, activation, constant, &out)?,
     }
     Ok(out)
 }
@@ -86,7 +87,7 @@ pub fn linear_grad(
     let given = |argument, array: Option<_>| {
         array.ok_or_else(|| Error::value("linear_grad", argument, "an array, for this activation or gradient", "None"))
     };
-    let input = || linear(given("x", x)?, w, b, Activation::None);
+    let input = || linear(given("x", x)?, w, b, Activation::None, false);
     let before = match activation {
         Activation::None => None,
         Activation::Relu => Some(elementwise::relu_grad(g, given("result", result)?, None)?),
@@ -118,13 +119,20 @@ fn as_rows(x: &Array) -> Result<Array> {
     }
 }
 
-fn linear_into<T: Float>(x: &Array, w: &Array, b: Option<&Array>, activation: Activation, out: &Array) -> Result<()> {
+fn linear_into<T: Float>(
+    x: &Array,
+    w: &Array,
+    b: Option<&Array>,
+    activation: Activation,
+    constant: bool,
+    out: &Array,
+) -> Result<()> {
     let weight = w.view(w.layout().permuted(&[1, 0]));
     let row = (x.ndim() == 1).then(|| x.view(matrix_of(x.layout(), 0)));
     let operands = Operands::new(row.as_ref().unwrap_or(x), &weight)?;
     let bias = b.map(contiguous::<T>).transpose()?;
     let bias = bias.as_ref().map_or(Bias::None, |bias| Bias::Columns(bias.ptr::<T>()));
-    operands.float_with(out, Epilogue { bias, activation })
+    operands.float_with(out, Epilogue { bias, activation }, constant)
 }
 
 fn contiguous<T: Element>(vector: &Array) -> Result<Array> {
@@ -240,10 +248,10 @@ impl<'a> Operands<'a> {
     }
 
     fn float<T: Float>(&self, out: &Array) -> Result<()> {
-        self.float_with::<T>(out, Epilogue::NONE)
+        self.float_with::<T>(out, Epilogue::NONE, false)
     }
 
-    fn float_with<T: Float>(&self, out: &Array, epilogue: Epilogue<T>) -> Result<()> {
+    fn float_with<T: Float>(&self, out: &Array, epilogue: Epilogue<T>, constant: bool) -> Result<()> {
         if out.numel() == 0 {
             return Ok(());
         }
@@ -252,6 +260,7 @@ impl<'a> Operands<'a> {
         let x = Matrix::new(self.x.ptr::<T>(), row_stride, self.x.strides()[self.x.ndim() - 1]);
         let y_strides = &self.y.strides()[self.y.ndim() - 2..];
         let y = Matrix::new(self.y.ptr::<T>(), y_strides[0], y_strides[1]);
+        let y = if constant { y.constant(self.y.buffer()) } else { y };
         let c = MatrixMut::new(out.ptr_mut::<T>(), n as isize, 1);
         // SAFETY: the strides walk over the arrays' own elements, `out` is new, row-major and of the product's shape,
         // and a bias has been checked to have n elements.
@@ -391,6 +400,35 @@ mod tests {
     }
 
     #[test]
+    fn constant_weights_are_packed_once_and_give_the_same() {
+        for isa in Isa::available() {
+            isa::with(isa, || {
+                for (rows, inputs, outputs) in
+                    [(3, 300, 200), (33, 512, 512), (40, 1100, 70), (150, 600, 3200), (2, 64, 5000)]
+                {
+                    let x = counting(&[rows, inputs], |v| (v * 0.13) as f32);
+                    let w = counting(&[outputs, inputs], |v| (v * 0.07) as f32);
+                    let b = counting(&[outputs], |v| v as f32);
+                    let call = |constant| {
+                        let y = linear(&x, &w, Some(&b), Activation::Relu, constant).unwrap();
+                        y.to_vec::<f32>()
+                    };
+                    let plain = call(false);
+                    for time in 0..3 {
+                        assert!(call(true) == plain, "{isa:?} {rows}x{inputs}x{outputs}, call {time}");
+                    }
+                    // SAFETY: an element of the array, which nothing else looks at now.
+                    unsafe { *w.ptr_mut::<f32>().add(7) += 1.0 };
+                    w.buffer().bump_version();
+                    let changed = call(false);
+                    assert!(changed != plain);
+                    (0..3).for_each(|_| assert!(call(true) == changed));
+                }
+            });
+        }
+    }
+
+    #[test]
     fn shapes_are_pytorchs() {
         for isa in Isa::available() {
             isa::with(isa, || {
@@ -490,7 +528,7 @@ mod tests {
                             let (x, w) = (counting(lead, |v| v * 0.1), counting(&[7, 6], |v| v * 0.1));
                             let wide = counting(&[14], |v| v * 0.1);
                             let b = with_bias.then(|| wide.view(wide.layout().sliced(0, 13, -2, 7)));
-                            let out = linear(&x, &w, b.as_ref(), activation).unwrap();
+                            let out = linear(&x, &w, b.as_ref(), activation, false).unwrap();
                             assert_eq!(&out.shape()[..lead.len() - 1], &lead[..lead.len() - 1]);
                             assert_eq!(out.shape().last(), Some(&7));
                             let (x, w, y) = (x.to_vec::<f64>(), w.to_vec::<f64>(), out.to_vec::<f64>());
@@ -528,14 +566,16 @@ mod tests {
         for dtype in [DType::Bool, DType::F16, DType::BF16] {
             let x = Array::empty(&[3, 3], dtype).unwrap();
             assert!(matches!(matmul(&x, &x), Err(Error::DType(_))));
-            assert!(matches!(linear(&x, &x, None, Activation::None), Err(Error::DType(_))));
+            assert!(matches!(linear(&x, &x, None, Activation::None, false), Err(Error::DType(_))));
         }
         let message = |x: &[usize], w: &[usize], b: &[usize]| {
-            linear(&f32s(x), &f32s(w), Some(&f32s(b)), Activation::None).unwrap_err().to_string()
+            linear(&f32s(x), &f32s(w), Some(&f32s(b)), Activation::None, false).unwrap_err().to_string()
         };
         assert_eq!(message(&[2, 3], &[5, 4], &[5]), "linear: x: expected (*, 4) for a weight of (5, 4), got (2, 3)");
         assert_eq!(message(&[2, 3], &[3], &[5]), "linear: weight: expected 2 dimensions (out, in), got (3,)");
         assert_eq!(message(&[2, 4], &[5, 4], &[4]), "linear: bias: expected (5,), got (4,)");
-        assert!(linear(&f32s(&[2, 3]), &double, None, Activation::None).unwrap_err().to_string().contains("weight"));
+        assert!(
+            linear(&f32s(&[2, 3]), &double, None, Activation::None, false).unwrap_err().to_string().contains("weight")
+        );
     }
 }

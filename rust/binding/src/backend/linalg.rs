@@ -85,7 +85,7 @@ pub fn linear<'py>(
         && b.as_ref().is_none_or(|b| b.array.dtype() == x.array.dtype())
     {
         let wanted = x.requires_grad || w.requires_grad || b.as_ref().is_some_and(|b| b.requires_grad);
-        let kernel = || cpu::linalg::linear(&x.array, &w.array, b.as_ref().map(|b| &b.array), activation);
+        let kernel = || cpu::linalg::linear(&x.array, &w.array, b.as_ref().map(|b| &b.array), activation, false);
         return result(py, error::guarded(py, kernel)?, wanted && modes::recording());
     }
     let (x, w) = (Operand::extract("linear", "input", x)?, Operand::extract("linear", "weight", w)?);
@@ -95,13 +95,19 @@ pub fn linear<'py>(
         check_same_dtype(py, "linear", x.dtype(), "bias", b.dtype())?;
     }
     let requires_grad = needs_grad(&[&x, &w]) || b.as_ref().is_some_and(|b| needs_grad(&[b]));
+    // Weights that are trained change with the next step; those of a network that is only evaluated do not.
+    let constant = !needs_grad(&[&w]);
     let unpacked = (|| {
         let b = b.map(|b| b.into_array("linear", "bias")).transpose()?;
         Ok((x.into_array("linear", "input")?, w.into_array("linear", "weight")?, b))
     })();
     let (x, w, b) = unpacked.map_err(|e| to_py(py, e))?;
+    if !constant {
+        w.buffer().forget_derived();
+    }
     let work = x.numel().max(w.numel());
-    result(py, error::call(py, work, || cpu::linalg::linear(&x, &w, b.as_ref(), activation))?, requires_grad)
+    let kernel = || cpu::linalg::linear(&x, &w, b.as_ref(), activation, constant);
+    result(py, error::call(py, work, kernel)?, requires_grad)
 }
 
 type Gradients<'py> = (Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>, Option<Bound<'py, PyAny>>);

@@ -41,7 +41,7 @@ impl<T: Float> Kernel<T> for Pack<T> {
                     }
                 }
             }
-            let rows_of = Strided { ptr: along.cast_const(), step: features as isize, depth_step: 1 };
+            let rows_of = Strided::new(along.cast_const(), features as isize, 1);
             rows_of.pack::<ROWS>(self.across, 0, rows, 0, features);
         }
     }

@@ -4,7 +4,9 @@
 //! What lies where during a block: a panel of B (kc × nr) in the first cache, panels of A (mr × kc) one after the
 //! other from the second, C in registers.
 
+use std::marker::PhantomData;
 use std::mem::MaybeUninit;
+use std::sync::Arc;
 
 use ferrograd_array::{Buffer, Result};
 
@@ -105,7 +107,7 @@ impl InPlace {
         let c = MatrixMut::new(c, 1, c_step);
         let problem = Problem { m, n, k, c, accumulate, epilogue: Epilogue::NONE };
         let none = SyncPtr::new(std::ptr::null_mut());
-        let (a, b) = (Strided { ptr: a, step: 1, depth_step: a_step }, super::columns_of(b));
+        let (a, b) = (Strided::new(a, 1, a_step), super::columns_of(b));
         let block =
             Block { problem: &problem, a, b, pa: none, pb: none, plan: self.plan, ic: 0, jc: 0, pc: 0, depth: k };
         // SAFETY: the plan's instruction set is the machine's; the caller's promise.
@@ -201,12 +203,17 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
         });
         return Ok(());
     }
-    let plan = Plan { fetch_packed: plan.pack_b && parallel::num_threads() > 1 && !parallel::is_serial(ns), ..plan };
     let kc = even(k, KC_BYTES / size_of::<T>(), 4).max(1);
     let nc = even(n, NC, nr);
     let mc = even(m, MC, mr);
+    // What is kept of a constant costs nothing to read, though it might not have paid to pack it.
+    let a_kept = Kept::of(a, plan, false, (m, k), (mc, kc))?;
+    let b_kept = Kept::of(b, plan, true, (n, k), (nc, kc))?;
+    let plan = Plan { pack_a: plan.pack_a || a_kept.is_some(), pack_b: plan.pack_b || b_kept.is_some(), ..plan };
+    let plan = Plan { fetch_packed: plan.pack_b && parallel::num_threads() > 1 && !parallel::is_serial(ns), ..plan };
+    let missing = Plan { pack_a: plan.pack_a && a_kept.is_none(), pack_b: plan.pack_b && b_kept.is_none(), ..plan };
     let room = |yes: bool, width: usize| yes.then(|| Buffer::alloc(width * kc.min(k) * size_of::<T>())).transpose();
-    let (a_room, b_room) = (room(plan.pack_a, mc)?, room(plan.pack_b, nc)?);
+    let (a_room, b_room) = (room(missing.pack_a, mc)?, room(missing.pack_b, nc)?);
     let start = |room: &Option<Buffer>| {
         SyncPtr::new(room.as_ref().map_or(std::ptr::null_mut(), |room| room.as_ptr().cast::<T>()))
     };
@@ -220,8 +227,9 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
             let depth = kc.min(k - pc);
             for ic in (0..m).step_by(mc) {
                 let rows = mc.min(m - ic);
-                let pack = Pack { a, b, pa, pb, plan, ic, rows, jc, columns, pc, depth, new_b: ic == 0 };
-                pack.run();
+                Pack { a, b, pa, pb, plan: missing, ic, rows, jc, columns, pc, depth, new_b: ic == 0 }.run();
+                let pa = a_kept.as_ref().map_or(pa, |kept| kept.block(ic, pc, depth));
+                let pb = b_kept.as_ref().map_or(pb, |kept| kept.block(jc, pc, depth));
                 let block = Block { problem, a, b, pa, pb, plan, ic, jc, pc, depth };
                 // Blocks of C: whole panels, fewer rows than the second-level cache holds, enough of them.
                 let block_rows = even(rows, most_rows(), mr);
@@ -252,6 +260,60 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
         }
     }
     Ok(())
+}
+
+/// All panels of a constant, packed for an earlier product.
+struct Kept<T> {
+    packed: Arc<Buffer>,
+    /// Elements of all panels at one depth.
+    width: usize,
+    of: PhantomData<T>,
+}
+
+impl<T: Float> Kept<T> {
+    /// What is kept of an operand of `count` indices and depth `k`, packed in blocks of `most` and `kc`; None for one that is
+    /// no constant, is small, or was multiplied for the first time as it is.
+    fn of(
+        operand: Strided<T>,
+        plan: Plan,
+        is_b: bool,
+        (count, k): (usize, usize),
+        (most, kc): (usize, usize),
+    ) -> Result<Option<Self>> {
+        // SAFETY: null, or the buffer that the caller of the product keeps alive.
+        let Some(buffer) = (unsafe { operand.constant.as_ref() }) else { return Ok(None) };
+        if count.saturating_mul(k) <= SMALL {
+            return Ok(None);
+        }
+        let width = count.next_multiple_of(if is_b { plan.nr } else { plan.mr });
+        let steps = (operand.step.cast_unsigned(), operand.depth_step.cast_unsigned());
+        let panel = plan.mr << 16 | plan.nr << 8 | usize::from(is_b) << 4 | size_of::<T>();
+        let key = [operand.ptr.addr(), count, k, steps.0, steps.1, panel, most, kc];
+        let packed = buffer.derived(key, || {
+            let packed = Buffer::alloc(width * k * size_of::<T>())?;
+            let start = SyncPtr::new(packed.as_ptr().cast::<T>());
+            let plan = Plan { pack_a: !is_b, pack_b: is_b, ..plan };
+            for p in (0..k).step_by(kc) {
+                for i in (0..count).step_by(most) {
+                    let (depth, indices) = (kc.min(k - p), most.min(count - i));
+                    let to = SyncPtr::new(start.get().wrapping_add(p * width + i * depth));
+                    let (ic, rows, jc, columns) = if is_b { (0, 0, i, indices) } else { (i, indices, 0, 0) };
+                    let (a, b) = (operand, operand);
+                    Pack { a, b, pa: to, pb: to, plan, ic, rows, jc, columns, pc: p, depth, new_b: is_b }.run();
+                }
+            }
+            Ok(packed)
+        })?;
+        Ok(packed.map(|packed| {
+            path!("gemm/kept", parallel);
+            Self { packed, width, of: PhantomData }
+        }))
+    }
+
+    /// The panels from index `i` on of the block of depth at `p`.
+    fn block(&self, i: usize, p: usize, depth: usize) -> SyncPtr<T> {
+        SyncPtr::new(self.packed.as_ptr().cast::<T>().wrapping_add(p * self.width + i * depth))
+    }
 }
 
 /// One block of depth of `mc × nc` of C, with its operands ready.

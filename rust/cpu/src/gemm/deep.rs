@@ -46,7 +46,8 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
     let others = SyncPtr::new(room.as_ptr().cast::<T>());
     parallel::try_run(parts, problem.ns(), |part| {
         let (from, to) = (part * k / parts, (part + 1) * k / parts);
-        let (a, b) = (Strided { ptr: a.at(0, from), ..a }, Strided { ptr: b.at(0, from), ..b });
+        let (a, b) =
+            (Strided::new(a.at(0, from), a.step, a.depth_step), Strided::new(b.at(0, from), b.step, b.depth_step));
         let (c, accumulate) = if part == 0 {
             (problem.c, problem.accumulate)
         } else {

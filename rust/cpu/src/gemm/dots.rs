@@ -51,7 +51,7 @@ pub(super) unsafe fn product<T: Float>(problem: &Problem<T>, a: Strided<T>, b: S
             // SAFETY: the room is for all of A, and each task turns depths of its own.
             unsafe { copy_matrix(a.at(0, from), a.step, a.depth_step, m, end - from, to.get().add(from), k) }
         });
-        Strided { ptr: room.as_ptr().cast::<T>().cast_const(), step: k as isize, depth_step: 1 }
+        Strided::new(room.as_ptr().cast::<T>().cast_const(), k as isize, 1)
     };
     let columns = WORK.div_ceil(m * k).next_multiple_of(4);
     parallel::for_range(n, columns, problem.ns() / n as f64, |start, end| {

@@ -15,7 +15,7 @@ mod pack;
 mod tests;
 mod vector;
 
-use ferrograd_array::Result;
+use ferrograd_array::{Buffer, Result};
 
 pub(crate) use blocking::InPlace;
 pub(crate) use microkernel::{MAX_TILE, Tile, UNROLLED};
@@ -31,15 +31,22 @@ pub struct Matrix<T> {
     pub ptr: *const T,
     pub row_stride: isize,
     pub col_stride: isize,
+    /// The memory of a constant: what is packed of it may be kept there for the next product.
+    pub(crate) constant: *const Buffer,
 }
 
 impl<T> Matrix<T> {
     pub fn new(ptr: *const T, row_stride: isize, col_stride: isize) -> Self {
-        Self { ptr, row_stride, col_stride }
+        Self { ptr, row_stride, col_stride, constant: std::ptr::null() }
+    }
+
+    /// The same, whose elements in `buffer` are likely to be multiplied again as they are.
+    pub fn constant(self, buffer: &Buffer) -> Self {
+        Self { constant: buffer, ..self }
     }
 
     pub fn transposed(self) -> Self {
-        Self { ptr: self.ptr, row_stride: self.col_stride, col_stride: self.row_stride }
+        Self { row_stride: self.col_stride, col_stride: self.row_stride, ..self }
     }
 }
 
@@ -215,7 +222,7 @@ const LARGE_NS: f64 = 1_000_000.0;
 const GROUP_NS: f64 = 10_000.0;
 
 fn rows_of<T>(a: Matrix<T>) -> Strided<T> {
-    Strided { ptr: a.ptr, step: a.row_stride, depth_step: a.col_stride }
+    Strided { constant: a.constant, ..Strided::new(a.ptr, a.row_stride, a.col_stride) }
 }
 
 fn columns_of<T>(b: Matrix<T>) -> Strided<T> {

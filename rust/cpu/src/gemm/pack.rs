@@ -4,6 +4,8 @@
 //! `W` neighbouring indices: `panel[p·W + i]` is the element at index `start + i`, depth `depth + p`. Past the
 //! last index there may be any number, as nothing computed from it is kept.
 
+use ferrograd_array::Buffer;
+
 use super::blocking::Plan;
 use crate::cache::LINE;
 use crate::parallel::{self, SyncPtr};
@@ -15,6 +17,8 @@ pub struct Strided<T> {
     pub ptr: *const T,
     pub step: isize,
     pub depth_step: isize,
+    /// As of a matrix: where what is packed may be kept, or null.
+    pub(super) constant: *const Buffer,
 }
 
 // SAFETY: the elements are only read, and `gemm`'s caller keeps them alive and unchanged.
@@ -23,6 +27,10 @@ unsafe impl<T> Sync for Strided<T> {}
 unsafe impl<T> Send for Strided<T> {}
 
 impl<T> Strided<T> {
+    pub fn new(ptr: *const T, step: isize, depth_step: isize) -> Self {
+        Self { ptr, step, depth_step, constant: std::ptr::null() }
+    }
+
     #[inline(always)]
     pub fn at(&self, index: usize, depth: usize) -> *const T {
         self.ptr.wrapping_offset(index as isize * self.step).wrapping_offset(depth as isize * self.depth_step)

@@ -48,7 +48,7 @@ fn forward<T: Float>(inputs: &Inputs) -> Result<(Array, Array, Array)> {
         let b_hh = given_or_zero::<T>(op, "bias_hh", inputs.b_hh, &[GATES * hidden])?;
         o.project(&bias, gates.ptr_mut::<T>(), width)?;
         let w = o.w_hh.ptr::<T>();
-        let weights = Weights::new(GATES, hidden, hidden, &[Strided { ptr: w, step: hidden as isize, depth_step: 1 }])?;
+        let weights = Weights::new(GATES, hidden, hidden, &[Strided::new(w, hidden as isize, 1)])?;
         let cell = Forward {
             gates: SyncPtr::new(gates.ptr_mut::<T>()),
             y: SyncPtr::new(y.ptr_mut::<T>()),
@@ -146,7 +146,7 @@ fn backward<T: Float>(
         // Columns n, r, z, b_n: the last three belong to W_hh, the first three to W_ih.
         let e = Array::empty(&[rows, width], T::DTYPE)?;
         let w = o.w_hh.ptr::<T>();
-        let weights = Weights::new(1, hidden, depth, &[Strided { ptr: w, step: 1, depth_step: hidden as isize }])?;
+        let weights = Weights::new(1, hidden, depth, &[Strided::new(w, 1, hidden as isize)])?;
         let cell = Backward {
             gy: SyncPtr::new(gy.ptr_mut::<T>()),
             gates: SyncPtr::new(gates.ptr_mut::<T>()),

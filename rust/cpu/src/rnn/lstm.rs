@@ -84,7 +84,7 @@ fn forward<T: Float>(inputs: &Inputs) -> Result<Lstm> {
         let bias = bias_sum::<T>(op, inputs.b_ih, inputs.b_hh, width, width)?;
         o.project(&bias, gates.ptr_mut::<T>(), width)?;
         let w = o.w_hh.ptr::<T>();
-        let weights = Weights::new(GATES, hidden, out, &[Strided { ptr: w, step: out as isize, depth_step: 1 }])?;
+        let weights = Weights::new(GATES, hidden, out, &[Strided::new(w, out as isize, 1)])?;
         let states = wide.as_ref().unwrap_or(&y);
         let cell = Forward {
             gates: SyncPtr::new(gates.ptr_mut::<T>()),
@@ -201,7 +201,7 @@ fn backward<T: Float>(
         };
         let gh = if projection.is_some() { Array::empty(&[rows, hidden], T::DTYPE)? } else { gy.clone() };
         let depth = if projection.is_some() { 0 } else { width };
-        let weights = Weights::new(1, hidden, depth, &[Strided { ptr: w, step: 1, depth_step: out as isize }])?;
+        let weights = Weights::new(1, hidden, depth, &[Strided::new(w, 1, out as isize)])?;
         let cell = Backward {
             gh: SyncPtr::new(gh.ptr_mut::<T>()),
             gates: SyncPtr::new(gates.ptr_mut::<T>()),

@@ -46,7 +46,7 @@ fn forward<T: Float>(inputs: &Inputs, nonlinearity: Nonlinearity) -> Result<(Arr
         let bias = bias_sum::<T>(op, inputs.b_ih, inputs.b_hh, hidden, hidden)?;
         o.project(&bias, y.ptr_mut::<T>(), hidden)?;
         let (w, width) = (o.w_hh.ptr::<T>(), (o.order * hidden) as isize);
-        let source = |k: usize| Strided { ptr: w.wrapping_add(k * hidden), step: width, depth_step: 1 };
+        let source = |k: usize| Strided::new(w.wrapping_add(k * hidden), width, 1);
         let weights = Weights::new(1, hidden, hidden, &(0..o.order).map(source).collect::<Vec<_>>())?;
         let cell = Forward { y: SyncPtr::new(y.ptr_mut::<T>()), hidden, nonlinearity };
         for t in o.steps.order() {
@@ -106,7 +106,7 @@ fn backward<T: Float>(
         let last = given_or_zero::<T>(op, "grad of h_n", gh, &[n, order * hidden])?;
         let e = Array::empty(&[rows, hidden], T::DTYPE)?;
         let (w, width) = (o.w_hh.ptr::<T>(), (order * hidden) as isize);
-        let source = |k: usize| Strided { ptr: w.wrapping_add(k * hidden), step: 1, depth_step: width };
+        let source = |k: usize| Strided::new(w.wrapping_add(k * hidden), 1, width);
         let weights = Weights::new(1, hidden, hidden, &(0..order).map(source).collect::<Vec<_>>())?;
         let cell = Backward {
             gy: SyncPtr::new(gy.ptr_mut::<T>()),
