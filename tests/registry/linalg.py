@@ -21,6 +21,12 @@ def _linear(x, w, b, *, activation=None):
     }[activation](y)
 
 
+def _constant(x, w, b):
+    """The third product with the same weights, which were packed for the second."""
+    with fg.no_grad():
+        return [fg.ops.linear(x, w, b) for _ in range(3)][-1]
+
+
 def _erf(x: float) -> float:
     import math
 
@@ -111,6 +117,19 @@ ROWS = [
         )
         for name, flip in {"NN": (0, 0), "NT": (0, 1), "TN": (1, 0), "TT": (1, 1), "SS": (2, 2)}.items()
     ],
+    Row(
+        "linear",
+        _linear,
+        [
+            Sample((Arr((70, 130), -0.3, 0.3), Arr((165, 130), -0.3, 0.3), Arr((165,)))),
+            Sample((Arr((300, 300), -0.3, 0.3), Arr((400, 300), -0.3, 0.3), None)),
+        ],
+        call=_constant,
+        id="linear-constant",
+        rtol=5e-6,
+        scaled=True,
+        differentiable=False,
+    ),
     *[
         Row(
             "linear",

@@ -244,7 +244,6 @@ def gaussian_nll_loss(
             raise ValueError(f"gaussian_nll_loss: var: expected no number below 0, got {var}")
         var = ops.expand(_core.backend.full((), var, ops.detach(input)._dtype), shape=shape)
     else:
-        _core.backend.check_range(var, 0, None, "gaussian_nll_loss: var: expected no number below 0", "ValueError")
         of_var = tuple(var.shape)
         if of_var == shape[:-1] and shape:
             var = ops.reshape(var, shape=(*of_var, 1))
@@ -255,6 +254,7 @@ def gaussian_nll_loss(
                 f"gaussian_nll_loss: var: expected the input's shape {shape}, that without its last dimension, or with one "
                 f"dimension of 1, got {of_var}"
             )
+        _core.backend.check_range(var, 0, None, "gaussian_nll_loss: var: expected no number below 0", "ValueError")
     var = ops.add(var, ops.detach(ops.sub(ops.clip(var, float(eps), None), var)))
     loss = ops.mul(ops.add(ops.log(var), ops.div(ops.square(ops.sub(input, target)), var)), 0.5)
     if full:
