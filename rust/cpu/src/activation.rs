@@ -110,8 +110,10 @@ impl<T: Float> Activate<'_, T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::isa::{self, Isa};
 

@@ -132,8 +132,10 @@ pub(crate) fn fill_bits(out: &Array, bits: i64) {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     #[test]

@@ -25,8 +25,10 @@ fn told() -> Option<usize> {
     None
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     #[test]
     fn second_level_is_of_a_cache_s_size() {
         let bytes = super::second_level();

@@ -121,8 +121,10 @@ fn walk<A: Convert, O: Convert>(a: &Array, out: &Array, f: impl Fn(A) -> O + Cop
     apply(Plain::<_, (A, O)>::new(f), [out, a]);
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     #[test]

@@ -207,8 +207,10 @@ pub fn full<T: Element>(shape: &[usize], value: T) -> Result<Array> {
     Ok(out)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use ferrograd_array::DType;
 
     use super::*;

@@ -75,8 +75,10 @@ pub fn flushed<R>(f: impl FnOnce() -> R) -> R {
     f()
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     #[test]

@@ -82,8 +82,10 @@ pub fn without(layout: &Layout, dim: usize) -> Layout {
     out.permuted(&kept)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use ferrograd_array::DType;
 

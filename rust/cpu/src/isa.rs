@@ -119,7 +119,7 @@ pub fn set(isa: Isa) {
 }
 
 /// Runs `f` under an instruction set. For tests; one such call at a time in a process.
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(crate) fn with<R>(isa: Isa, f: impl FnOnce() -> R) -> R {
     static ONE: std::sync::Mutex<()> = std::sync::Mutex::new(());
     let _one = ONE.lock().unwrap_or_else(|poisoned| poisoned.into_inner());

@@ -127,8 +127,10 @@ pub fn pad(x: &Array, padding: &[(isize, isize)], value: f64) -> Result<Array> {
     Ok(out)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use ferrograd_array::DType;
 

@@ -30,6 +30,8 @@ pub mod simd;
 pub mod softmax;
 pub mod sort;
 pub mod strided;
+#[cfg(feature = "testing")]
+pub mod units;
 
 pub use cast::{cast, copy_into};
 pub use copy::{clone, contiguous, copy_, full, ordered};

@@ -326,8 +326,10 @@ macro_rules! integer {
 
 integer!(i32 i64 u8);
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::isa::{self, Isa};
 

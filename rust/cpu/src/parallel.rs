@@ -383,8 +383,10 @@ impl<T> SyncPtr<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use std::sync::atomic::AtomicU64;
 

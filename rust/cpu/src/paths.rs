@@ -1,9 +1,9 @@
 //! Which kernel paths were entered: op and strategy, under which instruction set, with how many tasks.
 //!
-//! Compiled in with the feature `paths` (test builds); otherwise [`path!`] and [`tasks`] are nothing. Each use of
+//! Compiled in with the feature `testing` (test builds); otherwise [`path!`] and [`tasks`] are nothing. Each use of
 //! [`path!`] declares the path where it stands, so a path that no test ever enters is known by name.
 
-#[cfg(feature = "paths")]
+#[cfg(feature = "testing")]
 mod counted {
     use std::cell::Cell;
     use std::sync::atomic::{AtomicUsize, Ordering};
@@ -72,14 +72,14 @@ mod counted {
     }
 }
 
-#[cfg(feature = "paths")]
+#[cfg(feature = "testing")]
 pub use counted::{Declared, Path, declared, enter, entered, tasks};
 
-#[cfg(feature = "paths")]
+#[cfg(feature = "testing")]
 #[doc(hidden)]
 pub use inventory;
 
-#[cfg(not(feature = "paths"))]
+#[cfg(not(feature = "testing"))]
 #[inline(always)]
 pub fn tasks(_n: usize) {}
 
@@ -88,7 +88,7 @@ pub fn tasks(_n: usize) {}
 #[macro_export]
 macro_rules! path {
     (@ $name:expr, $parallel:literal) => {
-        #[cfg(feature = "paths")]
+        #[cfg(feature = "testing")]
         {
             static PATH: $crate::paths::Path = $crate::paths::Path::new($name, $parallel);
             $crate::paths::inventory::submit! { $crate::paths::Declared(&PATH) }

@@ -151,8 +151,10 @@ pub fn empty_region() -> f64 {
     times[times.len() / 2]
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     #[test]

@@ -238,8 +238,10 @@ fn extreme_of<T: Element + PartialOrd>(a: &Array, dim: usize, largest: bool) -> 
     Ok((values, indices))
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::reduce::tests::{array, layouts, noise, values};
 

@@ -453,5 +453,5 @@ fn along<T: Float>(a: &Array, b: &Array, dim: usize, op: impl RowOp<T>) -> Resul
     Ok(out)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -360,8 +360,10 @@ fn search_of<T: Sortable>(sequence: &Array, values: &Array, right: bool) -> Resu
     Ok(out)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::reduce::tests::{layouts, noise};
 

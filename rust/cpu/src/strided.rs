@@ -111,8 +111,10 @@ impl<const N: usize> Plan<N> {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use std::sync::Mutex;
 

@@ -14,7 +14,7 @@ mod block;
 mod forward;
 mod operands;
 mod packed;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 use ferrograd_array::{Array, Buffer, Result};

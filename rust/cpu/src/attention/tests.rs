@@ -1,3 +1,5 @@
+use ferrograd_unit::test;
+
 use ferrograd_array::{Array, DType, Error, Layout};
 
 use super::*;

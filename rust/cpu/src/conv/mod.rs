@@ -14,7 +14,7 @@ mod direct;
 mod geometry;
 mod microkernel;
 mod pointwise;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod weight;
 pub mod winograd;

@@ -1,5 +1,7 @@
 //! Every strategy against plain loops in double precision, on every instruction set of the machine.
 
+use ferrograd_unit::test;
+
 use super::*;
 use crate::isa::{self, Isa};
 use crate::parallel;

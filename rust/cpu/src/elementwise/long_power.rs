@@ -137,8 +137,10 @@ impl Binary<f64> for LongPower {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use ferrograd_array::Array;
 
     use crate::elementwise::pow;

@@ -337,5 +337,5 @@ fn any<T: Element>(a: &Array, property: impl Fn(T) -> bool + Sync) -> bool {
     found.into_inner()
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -266,8 +266,10 @@ pub fn pow(a: &Array, b: &Array, out: Option<&Array>) -> Result<Array> {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::reduce::tests::on_every_isa;
 

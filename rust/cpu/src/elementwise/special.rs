@@ -157,8 +157,10 @@ float! {
     };
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     fn near(got: f64, want: f64, tolerance: f64) {

@@ -1,5 +1,7 @@
 //! Every op on every layout and instruction set against f64, and the rules on NaN, ties, overlap and dtypes.
 
+use ferrograd_unit::test;
+
 use super::*;
 use crate::isa::{self, Isa};
 use crate::{cast, contiguous};

@@ -78,8 +78,10 @@ binary! {
     copysign, "`|a_i|` with the sign of `b_i`", f32::copysign, f64::copysign;
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::reduce::tests::on_every_isa;
 

@@ -62,7 +62,7 @@ impl<T: Float> Kernel<T> for Shape {
 }
 
 /// Rows and columns of a tile under the instruction set in force.
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(super) fn tile<T: Float>() -> (usize, usize) {
     let plan = Plan::new::<T>(false, false);
     (plan.mr, plan.nr)

@@ -11,7 +11,7 @@ mod deep;
 mod dots;
 mod microkernel;
 mod pack;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 mod vector;
 

@@ -1,5 +1,7 @@
 //! Every strategy against a plain product in double precision, on every instruction set of the machine.
 
+use ferrograd_unit::test;
+
 use std::collections::BTreeSet;
 
 use super::*;
@@ -389,7 +391,7 @@ fn every_strategy_is_right() {
 }
 
 /// The shapes above do lead where they say, and to work for two threads.
-#[cfg(feature = "paths")]
+#[cfg(feature = "testing")]
 #[test]
 fn every_strategy_is_reached() {
     let threads = parallel::num_threads();

@@ -169,5 +169,5 @@ macro_rules! by_number {
 }
 pub(crate) use by_number;
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

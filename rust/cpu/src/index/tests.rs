@@ -1,3 +1,5 @@
+use ferrograd_unit::test;
+
 use super::*;
 use crate::bits::{copy_into, duplicate};
 use crate::{isa, parallel};

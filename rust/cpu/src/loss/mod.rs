@@ -496,5 +496,5 @@ fn first<T: Float, S: Simd<T>>(s: S, v: S::V) -> T {
     x
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

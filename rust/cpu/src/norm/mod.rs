@@ -35,5 +35,5 @@ fn row<T: Float>(op: &str, argument: &str, a: Option<&Array>, shape: &[usize], f
     if a.is_contiguous() { Ok(a.clone()) } else { contiguous(a) }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -305,5 +305,5 @@ fn step<T: Float, U: Update<T, N>, const N: usize>(lists: [&[&Array]; N], ns: f6
     });
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -292,5 +292,5 @@ impl Planes {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -551,5 +551,5 @@ impl<T: Float> Kernel<T> for Masked<T> {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

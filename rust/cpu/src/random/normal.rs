@@ -68,8 +68,10 @@ pub(super) fn pair(u: f64, t: f64) -> (f64, f64) {
     (radius * cos, radius * sin)
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
 
     #[test]

@@ -61,8 +61,10 @@ pub(super) fn group<B: Words>(b: B, seed: u64, first: u64) -> [u32; GROUP] {
     words
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::*;
     use crate::isa::{self, Isa};
     use crate::simd::{Kernel, Scalar, Simd, vectorize};

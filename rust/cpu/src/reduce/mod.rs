@@ -10,7 +10,7 @@ mod fold;
 mod plain;
 mod plan;
 mod rows;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 pub(crate) mod tests;
 
 use ferrograd_array::{Array, DType, Element, Error, Kind, Layout, Result, Shape};

@@ -16,7 +16,7 @@ mod operands;
 mod plain;
 mod recurrent;
 mod steps;
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;
 
 pub use gru::{gru, gru_grad};

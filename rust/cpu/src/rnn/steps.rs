@@ -113,8 +113,10 @@ pub(super) enum Place {
     Initial(usize),
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use super::Place::{Initial, Row};
     use super::*;
 

@@ -1,5 +1,7 @@
 //! Against the formulas in double precision, one sequence and one step at a time, on every instruction set.
 
+use ferrograd_unit::test;
+
 use super::*;
 use crate::isa::{self, Isa};
 use crate::parallel;

@@ -290,5 +290,5 @@ impl Elementary for f64 {
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

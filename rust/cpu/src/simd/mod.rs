@@ -407,5 +407,5 @@ macro_rules! float {
 float!(f32);
 float!(f64);
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests;

@@ -1,5 +1,7 @@
 //! Every method of the trait against plain arithmetic, on every instruction set of the machine.
 
+use ferrograd_unit::test;
+
 use super::*;
 
 struct Check;

@@ -123,8 +123,10 @@ pub(crate) unsafe fn copy_matrix<T: Float>(
     }
 }
 
-#[cfg(test)]
+#[cfg(feature = "testing")]
 mod tests {
+    use ferrograd_unit::test;
+
     use crate::simd::Float;
 
     fn check<T: Float>() {

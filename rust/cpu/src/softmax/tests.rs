@@ -1,3 +1,5 @@
+use ferrograd_unit::test;
+
 use super::*;
 use crate::parallel;
 use crate::reduce::tests::{array, layouts, noise, on_every_isa, values};

@@ -1,5 +1,7 @@
 //! Every f32 function against libm's f64 one, in units in the last place, on every instruction set of the machine.
 
+use ferrograd_unit::test;
+
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::*;
