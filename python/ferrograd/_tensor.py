@@ -143,6 +143,8 @@ class Tensor(_core.TensorBase):
     @property
     def grad(self) -> Tensor | None:
         """What `backward` has added up for this tensor, or None."""
+        if _recording.active is not None:
+            _recording.active.looks_at(self)
         return self._grad  # type: ignore[no-any-return]
 
     @grad.setter

@@ -6,12 +6,14 @@ What reaches the kernels is the same list of calls each time. `fg.record` keeps 
 
 from __future__ import annotations
 
+import copy
 import functools
+import hashlib
 import threading
 import types
 from collections.abc import Callable
 from operator import is_
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -38,13 +40,15 @@ def record(function: Callable[..., Any]) -> RecordedStep:
 
     What changes from call to call has to be a tensor or an ndarray among the arguments, which reach the function as
     tensors. Learning rates may change between calls. Other arguments are part of the recording (a new number is a new
-    recording), and so is everything that Python decides: branches, loops, numbers read from globals. Changed attributes
-    of modules, `train()` and `eval()`, options of optimizers, hooks, `requires_grad` and other memory behind a parameter
-    are noticed, and the step is recorded again.
+    recording), and so is everything that Python decides or does: branches, loops, numbers read from globals, lists that
+    are appended to. Changed attributes, parameters, buffers and hooks of modules, `train()` and `eval()`, options, state
+    and parameters of optimizers, `requires_grad` and other memory behind a parameter are noticed, and the step is
+    recorded again.
 
     The results are constants: `backward` belongs inside the function. A function that cannot be replayed runs as it is,
-    and a warning says why: it reads values in Python (`item()`, `float(loss)`, `print`), returns a graph, makes
-    tensors from Python numbers that differ each time, or its shapes depend on data.
+    and a warning says why: it reads values in Python (`item()`, `float(loss)`, `print`), changes attributes of a module
+    or options of an optimizer, returns a graph, makes tensors from Python numbers that differ each time, or its shapes
+    depend on data.
 
     Args:
         function: a training step, or a function of an inference.
@@ -52,7 +56,7 @@ def record(function: Callable[..., Any]) -> RecordedStep:
     Example:
         >>> import ferrograd as fg
         >>> model = fg.nn.Linear(3, 1)
-        >>> optimizer = fg.optim.SGD(model.parameters(), lr=0.1)
+        >>> optimizer = fg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
         >>> @fg.record
         ... def step(x, y):
         ...     loss = fg.nn.functional.mse_loss(model(x), y)
@@ -62,8 +66,8 @@ def record(function: Callable[..., Any]) -> RecordedStep:
         ...     return loss
         >>> x, y = fg.randn(8, 3), fg.randn(8, 1)
         >>> losses = [step(x, y).item() for _ in range(5)]
-        >>> step.replays
-        3
+        >>> step
+        <recorded step: 3 recordings, 2 replays>
     """
     return RecordedStep(function)
 
@@ -79,13 +83,21 @@ class RecordedStep:
         #: How many calls were recorded, and how many were replayed.
         self.recordings = self.replays = 0
         self._entries: dict[Any, _Entry] = {}
+        self._full = False
+
+    @property
+    def _name(self) -> str:
+        return getattr(self.function, "__qualname__", type(self.function).__name__)
 
     def __repr__(self) -> str:
-        name = getattr(self.function, "__qualname__", type(self.function).__name__)
-        return f"<recorded {name}: {self.recordings} recordings, {self.replays} replays>"
+        return f"<recorded {self._name}: {self.recordings} recordings, {self.replays} replays>"
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else types.MethodType(self, instance)
+
+    def __reduce__(self) -> Any:
+        # A copy has recordings of its own.
+        return RecordedStep, (self.function,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if anomaly.enabled or graph.packs() or _inside():
@@ -100,42 +112,38 @@ class RecordedStep:
                 f"record: arguments: expected tensors, arrays and what can be hashed, got {_unhashable((args, kwargs))}"
             ) from None
         if entry is None:
-            entry = self._new(key, inputs)
-        if entry.reason is not None:
-            return self.function(*args, **kwargs)
-        tape = entry.tape
-        if tape is not None and entry.changes == _recording.changes and tape.fits() and entry.options_are_same():
-            if entry.gaps:
-                inputs = [_core.backend.clone(x) for x in inputs]
-            outputs = tape.replay(inputs, _core.backend if _interpose.watched() else None)
+            if len(self._entries) >= FORMS:
+                if not self._full:
+                    self._full = True
+                    self._say(f"its arguments had more than {FORMS} different forms")
+                return self.function(*args, **kwargs)
+            entry = self._entries[key] = _Entry(args, kwargs)
+        ready = entry.ready
+        if ready is not None and ready.fits(inputs):
             self.replays += 1
             entry.restless = 0
-            return outputs[0] if entry.single else _rebuilt(entry.recorded.result, outputs)
-        return self._record(entry, args, kwargs)
+            return ready.replay(inputs)
+        if entry.reason is not None or not _Recorder.lock.acquire(blocking=False):
+            return self.function(*args, **kwargs)
+        try:
+            return self._record(entry, args, kwargs, inputs)
+        finally:
+            _Recorder.lock.release()
 
-    def _new(self, key: Any, inputs: list[Any]) -> _Entry:
-        entry = self._entries[key] = _Entry()
-        entry.gaps = any(not x._form[4] for x in inputs)
-        if len(self._entries) > FORMS:
-            entry.reason = f"its arguments had more than {FORMS} different forms"
-            self._give_up(entry)
-        return entry
+    def _say(self, reason: str) -> None:
+        warn(f"record: {self._name} is run as it is and not replayed: {reason}")
 
-    def _give_up(self, entry: _Entry) -> None:
-        entry.tape = entry.recorded = None
-        name = getattr(self.function, "__qualname__", type(self.function).__name__)
-        warn(f"record: {name} is run as it is and not replayed: {entry.reason}")
-
-    def _record(self, entry: _Entry, args: Any, kwargs: Any) -> Any:
-        recorder = _Recorder()
-        result = recorder.run(self.function, args, kwargs)
+    def _record(self, entry: _Entry, args: Any, kwargs: Any, inputs: list[Any]) -> Any:
+        entry.ready = None
+        recorder = _Recorder(inputs)
+        result = recorder.run(self.function, *_given((args, kwargs), iter(inputs)))
         self.recordings += 1
-        before, entry.recorded, entry.tape = entry.recorded, recorder, None
+        before, entry.recorded = entry.recorded, recorder
         entry.reason = recorder.reason
         if entry.reason is None and before is not None:
             difference = recorder.difference(before)
             if difference is None:
-                entry.adopt(recorder)
+                entry.ready = _Ready.of(recorder, before)
                 entry.tries = 0
             else:
                 entry.tries += 1
@@ -144,60 +152,123 @@ class RecordedStep:
         entry.restless += 1
         if entry.restless == RESTLESS and entry.reason is None:
             warn(
-                f"record: {getattr(self.function, '__qualname__', self.function)} was recorded {RESTLESS} times in a row "
-                "and never replayed, because attributes of modules or other settings changed between the calls"
+                f"record: {self._name} was recorded {RESTLESS} times in a row and never replayed, because attributes of "
+                "modules or other settings changed between the calls"
             )
         if entry.reason is not None:
-            self._give_up(entry)
+            entry.recorded = None
+            self._say(entry.reason)
         return result
 
 
 class _Entry:
     """What is known of the calls whose arguments have one form."""
 
-    __slots__ = ("changes", "gaps", "options", "reason", "recorded", "restless", "single", "tape", "tries")
+    __slots__ = ("given", "ready", "reason", "recorded", "restless", "tries")
 
-    def __init__(self) -> None:
+    def __init__(self, args: Any, kwargs: Any) -> None:
+        #: Parameters among the arguments are told by their identity, which has to last.
+        self.given = _fixed((args, kwargs))
         self.recorded: Any = None
-        self.tape: Any = None
+        self.ready: _Ready | None = None
         self.reason: str | None = None
-        self.changes = 0
         self.tries = self.restless = 0
-        self.single = self.gaps = False
-        self.options: list[tuple[Any, list[dict[str, Any]]]] = []
 
-    def adopt(self, recorder: _Recorder) -> None:
-        """Trusts a recording that is the same as the one before."""
-        self.tape = recorder.tape()
-        self.changes = _recording.changes
-        self.options = recorder.options
-        self.single = recorder.result == ("tensor", 0)
-        recorder.trim()
 
-    def options_are_same(self) -> bool:
-        """Whether the options of the optimizers are those of the recording; learning rates are brought up to date."""
-        for optimizer, groups in self.options:
-            if len(optimizer.param_groups) != len(groups):
+class _Optimizer(NamedTuple):
+    """An optimizer as it was when its step was recorded."""
+
+    optimizer: Any
+    #: Of each group: the options, the parameters, and the array that holds the learning rate.
+    groups: list[tuple[dict[str, Any], tuple[Any, ...], Any]]
+    #: Dictionaries of the parameters' states, and what stands in them.
+    state: Any
+    states: list[tuple[Any, dict[str, Any], dict[str, Any]]]
+
+    @classmethod
+    def of(cls, optimizer: Any) -> _Optimizer:
+        groups = [(dict(g), tuple(g["params"]), _rate(optimizer, g)) for g in optimizer.param_groups]
+        states = [(p, values, dict(values)) for p, values in optimizer.state.items()]
+        return cls(optimizer, groups, optimizer.state, states)
+
+    def same(self) -> bool:
+        """Whether it is as it was; a learning rate may differ, and is filled into the array that the recording reads."""
+        optimizer = self.optimizer
+        if len(optimizer.param_groups) != len(self.groups) or optimizer.state is not self.state:
+            return False
+        for group, (before, params, rate) in zip(optimizer.param_groups, self.groups, strict=True):
+            if not _identical(group, before) and not _same_options(group, before):
                 return False
-            for group, before in zip(optimizer.param_groups, groups, strict=True):
-                if len(group) == len(before) and _identical(group, before):
-                    continue
-                if group.keys() != before.keys():
-                    return False
-                for name, value in group.items():
-                    known = before[name]
-                    if known is value:
-                        continue
-                    if _is_tensor(value) or _is_tensor(known) or (name != "lr" and known != value):
-                        return False
-                    before[name] = value
-                optimizer._rate(group)
+            now = group["params"]
+            if len(now) != len(params) or not all(map(is_, now, params)) or _rate(optimizer, group) is not rate:
+                return False
+        state = self.state
+        if len(state) != len(self.states):
+            return False
+        for p, values, before in self.states:
+            if state.get(p) is not values or not _identical(values, before):
+                return False
+        optimizer.__dict__["_opt_called"] = True
         return True
+
+
+def _rate(optimizer: Any, group: dict[str, Any]) -> Any:
+    return optimizer._rate(group) if "lr" in group else None
 
 
 def _identical(a: dict[str, Any], b: dict[str, Any]) -> bool:
     """Whether two dictionaries have the same objects in the same order."""
-    return all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
+    return len(a) == len(b) and all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
+
+
+def _same_options(group: dict[str, Any], before: dict[str, Any]) -> bool:
+    """Whether the options that are part of a recording are equal."""
+    if group.keys() != before.keys():
+        return False
+    for name, value in group.items():
+        known = before[name]
+        if known is value or name == "params":
+            continue
+        if _is_tensor(value) or _is_tensor(known) or (name != "lr" and known != value):
+            return False
+    return True
+
+
+class _Ready(NamedTuple):
+    """A recording that is trusted."""
+
+    tape: Any
+    #: What the result looks like, and whether it is one tensor.
+    result: Any
+    single: bool
+    #: Where an argument showed the same memory in both recordings, its place: only there it cannot be told from the same
+    #: memory reached by another way.
+    places: list[tuple[int, Any]]
+    changes: int
+    optimizers: list[_Optimizer]
+
+    @classmethod
+    def of(cls, recorder: _Recorder, before: _Recorder) -> _Ready:
+        free = before.free | {k for k, (a, b) in enumerate(zip(recorder.places, before.places, strict=True)) if a != b}
+        recorder.free = free
+        places = [(k, place) for k, place in enumerate(recorder.places) if k not in free]
+        optimizers = [_Optimizer.of(optimizer) for optimizer, _ in recorder.options]
+        result = recorder.result
+        recorder.trim()
+        return cls(recorder.tape(), result, result == ("tensor", 0), places, _recording.changes, optimizers)
+
+    def fits(self, inputs: list[Any]) -> bool:
+        """Whether everything that the recording took for granted still holds."""
+        if self.changes != _recording.changes or not self.tape.fits():
+            return False
+        for k, place in self.places:
+            if inputs[k]._place != place:
+                return False
+        return all(optimizer.same() for optimizer in self.optimizers)
+
+    def replay(self, inputs: list[Any]) -> Any:
+        outputs = self.tape.replay(inputs, _core.backend if _interpose.watched() else None)
+        return outputs[0] if self.single else _rebuilt(self.result, outputs)
 
 
 def _is_tensor(x: Any) -> bool:
@@ -208,6 +279,9 @@ def _inside() -> bool:
     """Whether this thread is recording: a step inside a step is part of it."""
     recorder = _recording.active
     return recorder is not None and recorder.thread == threading.get_ident()
+
+
+# -- arguments and results ---------------------------------------------------------------------------------------------
 
 
 def _form(value: Any, inputs: list[Any]) -> Any:
@@ -224,7 +298,16 @@ def _form(value: Any, inputs: list[Any]) -> Any:
         return kind, *[_form(part, inputs) for part in value]
     if isinstance(value, dict):
         return kind, *[(key, _form(part, inputs)) for key, part in value.items()]
-    return kind, value
+    # 0.0 and -0.0 are equal, and NaN is not.
+    return kind, value.hex() if kind is float else value
+
+
+def _fixed(value: Any) -> list[Any]:
+    """The tensors that `_form` tells by their identity."""
+    if isinstance(value, _core.TensorBase):
+        return [value] if value.requires_grad else []
+    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
+    return [x for part in parts for x in _fixed(part)]
 
 
 def _given(value: Any, inputs: Any) -> Any:
@@ -232,11 +315,26 @@ def _given(value: Any, inputs: Any) -> Any:
     if isinstance(value, np.ndarray) or (_is_tensor(value) and not value.requires_grad):
         return next(inputs)
     if isinstance(value, (tuple, list)):
-        parts = [_given(part, inputs) for part in value]
-        return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
+        return _refilled(value, [_given(part, inputs) for part in value])
     if isinstance(value, dict):
-        return type(value)((key, _given(part, inputs)) for key, part in value.items())
+        return _refilled(value, [(key, _given(part, inputs)) for key, part in value.items()])
     return value
+
+
+def _refilled(container: Any, parts: list[Any]) -> Any:
+    """A container of the same class with other parts, which for a dictionary are pairs."""
+    kind = type(container)
+    if isinstance(container, tuple):
+        return kind(*parts) if hasattr(container, "_fields") else kind(parts)
+    if kind in (list, dict):
+        return kind(parts)
+    made = copy.copy(container)
+    if isinstance(made, list):
+        made[:] = parts
+    else:
+        for key, value in parts:
+            made[key] = value
+    return made
 
 
 def _unhashable(value: Any) -> str:
@@ -257,11 +355,13 @@ def _rebuilt(code: Any, outputs: list[Any]) -> Any:
     if kind == "tensor":
         return outputs[content]
     if kind == "sequence":
-        parts = [_rebuilt(part, outputs) for part in more[0]]
-        return content(*parts) if hasattr(content, "_fields") else content(parts)
+        return _refilled(content, [_rebuilt(part, outputs) for part in more[0]])
     if kind == "dict":
-        return content((key, _rebuilt(part, outputs)) for key, part in more[0])
+        return _refilled(content, [(key, _rebuilt(part, outputs)) for key, part in more[0]])
     return content
+
+
+# -- recording ---------------------------------------------------------------------------------------------------------
 
 
 class _Recorder:
@@ -271,22 +371,31 @@ class _Recorder:
     the step, or was there before; a tensor of memory that is none of these was made behind the recorder's back.
     """
 
-    _lock = threading.RLock()
+    lock = threading.RLock()
 
-    def __init__(self) -> None:
+    def __init__(self, inputs: list[Any]) -> None:
         self.thread = threading.get_ident()
+        self.start = _core.buffers_made()
         #: Why the step cannot be replayed, if so.
         self.reason: str | None = None
         self.calls: list[tuple[Any, ...]] = []
-        self.slots = self.inputs = 0
         #: What stands for the tensor of a place, with whether it requires a gradient: ("slot", k) or ("external", k).
         self.known: dict[tuple[Any, bool], tuple[str, int]] = {}
-        #: Tensors that were there before, and those that the step makes of NumPy's arrays.
+        self.given = inputs
+        self.places = [x._place for x in inputs]
+        for k, place in enumerate(self.places):
+            self.known.setdefault((place, False), ("slot", k))
+        self.inputs = self.slots = len(inputs)
+        #: Inputs that two recordings have seen with different memory.
+        self.free: set[int] = set()
+        #: Tensors that were there before, and those that the step makes of NumPy's arrays, with their elements then.
         self.externals: list[Any] = []
-        self.constants: dict[int, Any] = {}
-        #: The gradient that each external leaf had when it was first seen, and the leaves whose gradient is forgotten.
+        self.constants: dict[int, tuple[Any, int]] = {}
+        #: The gradient that each external leaf had when it was first seen; the leaves whose gradient was looked at in the
+        #: step, and those whose gradient it forgot unseen.
         self.leaves: dict[int, tuple[Any, Any]] = {}
-        self.forgotten: dict[int, Any] = {}
+        self.looked_at: set[int] = set()
+        self.forgotten: dict[int, tuple[Any, str]] = {}
         self.options: list[tuple[Any, list[dict[str, Any]]]] = []
         self.result: Any = None
         self.outputs: list[Any] = []
@@ -296,37 +405,26 @@ class _Recorder:
 
     def run(self, function: Callable[..., Any], args: Any, kwargs: Any) -> Any:
         """Calls the function and records it; returns what it returned, outside the graph where it can be replayed."""
-        given: list[Any] = []
-        _form((args, kwargs), given)
-        self.start = _core.buffers_made()
-        # Copies: what the step does with an argument is told from what it does with the same memory by another way.
-        copies = [_core.backend.clone(x) for x in given]
-        for copy in copies:
-            self.known[copy._place, False] = "slot", self.slots
-            self.slots += 1
-        self.inputs = self.slots
-        versions = [copy._version for copy in copies]
-        args, kwargs = _given((args, kwargs), iter(copies))
-        with self._lock:
-            undo = self._install()
-            try:
-                result = function(*args, **kwargs)
-                self.finish(result)
-            finally:
-                _recording.active = None
-                _interpose.remove(self.around)
-                for owner, name, before in undo:
-                    if before is None:
-                        delattr(owner, name)
-                    else:
-                        setattr(owner, name, before)
-        for x, copy, version in zip(given, copies, versions, strict=True):
-            if copy._version != version:
-                if not x._form[4]:
-                    self.unfit("it writes into an argument that has gaps in memory")
-                _core.backend.copy_(x, copy)
-        back = {id(copy): x for x, copy in zip(given, copies, strict=True)}
-        return self._outside(result, back)
+        undo = self._install()
+        try:
+            result = function(*args, **kwargs)
+        finally:
+            _recording.active = None
+            _interpose.remove(self.around)
+            for owner, name, before in undo:
+                if before is None:
+                    delattr(owner, name)
+                else:
+                    setattr(owner, name, before)
+        found = self.finish(result)
+        if self.reason is not None:
+            return result
+        return _rebuilt(self.result, [self._outside(x, code) for x, code in zip(found, self.outputs, strict=True)])
+
+    def _outside(self, x: Any, code: tuple[str, int]) -> Any:
+        """A tensor of the result as a replay gives it: what the step made is a constant."""
+        made = code[0] == "slot" and code[1] >= self.inputs
+        return ops.detach(x) if made and x.requires_grad else x
 
     def _install(self) -> list[tuple[Any, str, Any]]:
         undo: list[tuple[Any, str, Any]] = []
@@ -355,7 +453,7 @@ class _Recorder:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
             if self.here():
-                self.constants[len(self.externals)] = result
+                self.constants[len(self.externals)] = _digest(_core.TensorBase._numpy(result)), result._version
                 self.known[result._place, False] = "external", len(self.externals)
                 self.externals.append(result)
             return result
@@ -364,8 +462,7 @@ class _Recorder:
 
     def _refusing(self, function: Any, what: str) -> Any:
         def call(*args: Any, **kwargs: Any) -> Any:
-            if self.here():
-                self.unfit(what)
+            self.unfit(what)
             return function(*args, **kwargs)
 
         return call
@@ -377,17 +474,32 @@ class _Recorder:
         if self.reason is None and self.here():
             self.reason = reason
 
+    def looks_at(self, leaf: Any) -> None:
+        """The gradient of a leaf is read in Python, which may decide by whether there is one."""
+        if self.here() and leaf.requires_grad and leaf.is_leaf:
+            self.looked_at.add(id(leaf))
+            if id(leaf) not in self.leaves:
+                self.leaves[id(leaf)] = leaf, leaf._grad
+
     def forgets(self, leaf: Any) -> None:
         """The gradient of a leaf is set to None."""
         gradient = leaf._grad
-        if self.here() and (gradient is None or gradient._place[0] < self.start):
-            self.forgotten[id(leaf)] = leaf
+        if not self.here() or (gradient is not None and gradient._place[0] >= self.start):
+            return
+        if id(leaf) not in self.looked_at:
+            self.forgotten[id(leaf)] = leaf, "forgotten"
+        elif gradient is not None and (gradient._place, False) not in self.known:
+            # Python has seen that there is one, and no more of it.
+            self.forgotten[id(leaf)] = leaf, "present"
 
     def steps(self, optimizer: Any) -> None:
         """An optimizer makes a step."""
-        if self.here():
-            if any(optimizer is other for other, _ in self.options):
-                return
+        if not self.here():
+            return
+        for group in optimizer.param_groups:
+            for p in group["params"]:
+                self.looks_at(p)
+        if not any(optimizer is other for other, _ in self.options):
             self.options.append((optimizer, [dict(group) for group in optimizer.param_groups]))
 
     # -- calls ---------------------------------------------------------------------------------------------------------
@@ -416,6 +528,8 @@ class _Recorder:
             return self.tensor(value)
         if type(value) in (list, tuple):
             return type(value).__name__, [self.encode(part) for part in value]
+        if isinstance(value, np.ndarray):
+            return "array", (value, _digest(value))
         return "value", value
 
     def tensor(self, x: Any) -> tuple[str, int]:
@@ -423,25 +537,40 @@ class _Recorder:
         place, requires_grad = x._place, x.requires_grad
         code = self.known.get((place, requires_grad))
         if code is not None:
+            if code[0] == "external":
+                self._watch(x)
             return code
         code = self.known.get((place, not requires_grad))
         if code is not None:
             if code[0] == "external":
                 self.unfit("it changes whether a tensor from outside requires a gradient")
-            elif requires_grad:
-                slot, self.slots = self.slots, self.slots + 1
-                self.calls.append(("requiring", [code], {}, (True, False), (slot, place[2], place[4])))
-                code = self.known[place, True] = "slot", slot
-            return code
+                return code
+            # By requires_grad_, detach_ or an op in place the same memory is part of the graph now, or no more.
+            name = "requiring" if requires_grad else "detach"
+            self.calls.append((name, [code], {}, (True, False), self._slot(place, requires_grad)))
+            return self.known[place, requires_grad]
         if place[0] >= self.start:
             self.unfit("a tensor was made, or its values were read, by something that is no op")
         code = self.known[place, requires_grad] = "external", len(self.externals)
         self.externals.append(x)
-        if requires_grad and x.is_leaf:
-            self.leaves[id(x)] = x, x._grad
-        elif requires_grad:
-            self.unfit("it goes on with a graph that was begun outside of it")
+        self._watch(x)
         return code
+
+    def _watch(self, x: Any) -> None:
+        """A tensor that was there before: its gradient is one of those that the step may change."""
+        if not x.requires_grad:
+            return
+        if not x.is_leaf:
+            self.unfit("it goes on with a graph that was begun outside of it")
+        elif id(x) not in self.leaves:
+            self.leaves[id(x)] = x, x._grad
+
+    def _slot(self, place: Any, requires_grad: bool) -> tuple[int, Any, Any]:
+        """A new slot for what shows `place`."""
+        slot, self.slots = self.slots, self.slots + 1
+        # A view of the whole is read as what it shows: an op in place is one on its base.
+        self.known.setdefault((place, requires_grad), ("slot", slot))
+        return slot, place[2], place[4]
 
     def made(self, name: str, result: Any, arguments: list[Any]) -> Any:
         """Which slots a result fills."""
@@ -450,10 +579,7 @@ class _Recorder:
         if isinstance(result, _core.TensorBase):
             if any(result is argument for argument in arguments):
                 return None
-            place = result._place
-            slot, self.slots = self.slots, self.slots + 1
-            self.known[place, result.requires_grad] = "slot", slot
-            return slot, place[2], place[4]
+            return self._slot(result._place, result.requires_grad)
         if isinstance(result, (tuple, list)):
             return [self.made(name, part, arguments) for part in result]
         self.unfit(f"{name} gives a Python {type(result).__name__}")
@@ -461,52 +587,56 @@ class _Recorder:
 
     # -- the end of a step ---------------------------------------------------------------------------------------------
 
-    def finish(self, result: Any) -> None:
-        """Writes down what the step leaves behind: its result, and the gradients of leaves."""
-        self.result = self.outline(result)
+    def finish(self, result: Any) -> list[Any]:
+        """Writes down what the step leaves behind, its result and the gradients of leaves; returns the result's tensors."""
+        found: list[Any] = []
+        if self.reason is not None:
+            return found
+        self.result = self.outline(result, found)
         for optimizer, groups in self.options:
-            now = [dict(group) for group in optimizer.param_groups]
-            if any(a.keys() != b.keys() or any(a[k] is not b[k] for k in a) for a, b in zip(now, groups, strict=False)):
-                self.unfit("it changes an optimizer's options: change them outside, a learning rate's schedule too")
-        leaves = {key: leaf for key, (leaf, _) in self.leaves.items()} | self.forgotten
-        for key, leaf in leaves.items():
-            before = "forgotten" if key in self.forgotten else self.leaves[key][1]
+            now = optimizer.param_groups
+            if len(now) != len(groups) or not all(map(_identical, now, groups)):
+                self.unfit(_recording.OPTIONS)
+        for k, (_, version) in self.constants.items():
+            if self.externals[k]._version != version:
+                self.unfit("it writes into a tensor that it makes of an array")
+        for leaf, before in (self.leaves | self.forgotten).values():
             gradient = leaf._grad
             made = gradient is not None and gradient._place[0] >= self.start
+            if made and gradient.requires_grad:
+                self.unfit("it leaves gradients that are part of a graph: create_graph needs its backward inside")
             code = self.tensor(gradient) if made else None
             if code is not None and code[0] != "slot":
                 self.unfit("a gradient was made by something that is no op")
             self.gradients.append((leaf, before, code[1] if code else None))
+        return found
 
-    def outline(self, value: Any) -> Any:
-        """The structure of a result; its tensors are put into `outputs`."""
+    def outline(self, value: Any, found: list[Any]) -> Any:
+        """The structure of a result; its tensors are put into `found`, what stands for them into `outputs`."""
         if isinstance(value, _core.TensorBase):
             if value.requires_grad and value._node is not None and _alive(value._node):
                 self.unfit("it returns a tensor whose graph is alive: call backward inside, or detach() the tensor")
-            self.outputs.append(self.tensor(value))
-            return "tensor", len(self.outputs) - 1
+            code = self.tensor(value)
+            if code[0] == "external" and code[1] in self.constants:
+                # Each call gives a tensor of its own.
+                value = _core.backend.clone(value)
+                made = self._slot(value._place, False)
+                self.calls.append(("clone", [code], {}, (False, False), made))
+                code = "slot", made[0]
+            found.append(value)
+            self.outputs.append(code)
+            return "tensor", len(found) - 1
         if isinstance(value, (tuple, list)):
-            return "sequence", type(value), [self.outline(part) for part in value]
+            parts = [self.outline(part, found) for part in value]
+            return "sequence", _refilled(value, [None] * len(parts)), parts
         if isinstance(value, dict):
-            return "dict", type(value), [(key, self.outline(part)) for key, part in value.items()]
+            parts = [(key, self.outline(part, found)) for key, part in value.items()]
+            return "dict", _refilled(value, [(key, None) for key in value]), parts
         if value is not None and not isinstance(value, (bool, int, float, complex, str)):
             self.unfit(
                 f"it returns a {type(value).__name__}: expected tensors, numbers, strings and containers of them"
             )
         return "value", value
-
-    def _outside(self, value: Any, back: dict[int, Any]) -> Any:
-        """A result as a replay would give it: constants, and arguments themselves in place of their copies."""
-        if isinstance(value, _core.TensorBase):
-            if id(value) in back:
-                return back[id(value)]
-            return ops.detach(value) if value.requires_grad and value._node is not None and not self.reason else value
-        if isinstance(value, (tuple, list)):
-            parts = [self._outside(part, back) for part in value]
-            return type(value)(*parts) if hasattr(value, "_fields") else type(value)(parts)
-        if isinstance(value, dict):
-            return type(value)((key, self._outside(part, back)) for key, part in value.items())
-        return value
 
     # -- two recordings ------------------------------------------------------------------------------------------------
 
@@ -524,9 +654,9 @@ class _Recorder:
             if None in constants:
                 if x._place != y._place or x.requires_grad != y.requires_grad:
                     return f"{self._user(k)} works on a tensor of shape {x.shape} that is another one each time"
-            elif not _same_elements(*constants):
+            elif constants[0][0] != constants[1][0]:  # type: ignore[index]
                 return f"{self._user(k)} works on values of shape {x.shape} that Python makes anew each time"
-        leaves = [[(id(leaf), b if b in ("forgotten", None) else id(b), a) for leaf, b, a in r.gradients]
+        leaves = [[(id(leaf), b if b is None or isinstance(b, str) else id(b), a) for leaf, b, a in r.gradients]
                   for r in (self, before)]  # fmt: skip
         if leaves[0] != leaves[1]:
             return "other gradients are set, or forgotten"
@@ -545,6 +675,8 @@ class _Recorder:
             kind, content = code
             if kind == "external":
                 return "fixed", self.externals[content]
+            if kind == "array":
+                return "fixed", content[0]
             if kind == "value":
                 return "fixed", content
             if kind in ("list", "tuple"):
@@ -561,17 +693,24 @@ class _Recorder:
             for name, positional, named, modes, made in self.calls
         ]  # fmt: skip
         outputs = [argument(code) for code in self.outputs]
-        return _core.Tape.of(calls, self.inputs, self.slots, outputs, self.externals, self.gradients)
+        # Leaves too: several may show the memory of one external tensor.
+        watched = {id(x): x for x in [*self.externals, *(leaf for leaf, _, _ in self.gradients)]}
+        return _core.Tape.of(calls, self.inputs, self.slots, outputs, list(watched.values()), self.gradients)
 
     def trim(self) -> None:
         """Forgets what only the recording needed; what `difference` compares stays."""
-        self.known.clear()
-        self.leaves.clear()
-        self.forgotten.clear()
+        self.given = []
+        for kept in (self.known, self.leaves, self.forgotten, self.looked_at):
+            kept.clear()
 
 
 def _function(name: str) -> Any:
     return _core.requiring if name == "requiring" else _interpose.plain(name)
+
+
+def _digest(array: Any) -> Any:
+    """What tells an array's elements; the memory may hold others later."""
+    return array.shape, array.dtype.str, hashlib.blake2b(array.tobytes()).digest()
 
 
 def _has_mask(value: Any) -> bool:
@@ -597,12 +736,6 @@ def _alive(node: Any) -> bool:
     return False
 
 
-def _same_elements(x: Any, y: Any) -> bool:
-    """Whether two tensors are equal to the bit."""
-    a, b = x._numpy(), y._numpy()
-    return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
-
-
 def _same(a: Any, b: Any) -> bool:
     """Whether two arguments as data are the same."""
     if a is b:
@@ -610,11 +743,11 @@ def _same(a: Any, b: Any) -> bool:
     if type(a) is not type(b):
         return False
     if isinstance(a, (tuple, list)):
+        if len(a) == 2 and a[0] == "array" == b[0]:
+            return bool(a[1][1] == b[1][1])
         return len(a) == len(b) and all(map(_same, a, b))
     if isinstance(a, dict):
         return a.keys() == b.keys() and all(_same(a[key], b[key]) for key in a)
-    if isinstance(a, np.ndarray):
-        return bool(a.shape == b.shape and a.dtype == b.dtype and a.tobytes() == b.tobytes())
     return bool(a == b) or (a != a and b != b)
 
 
@@ -622,7 +755,7 @@ def _leaves_of(code: Any) -> list[Any]:
     """The codes of tensors and values in nested ones."""
     if isinstance(code, dict):
         return [leaf for part in code.values() for leaf in _leaves_of(part)]
-    if isinstance(code, tuple) and len(code) == 2 and code[0] in ("slot", "external", "value"):
+    if isinstance(code, tuple) and len(code) == 2 and code[0] in ("slot", "external", "value", "array"):
         return [code]
     if isinstance(code, (tuple, list)):
         return [leaf for part in code for leaf in _leaves_of(part)]
@@ -635,5 +768,5 @@ def _first_difference(now: Any, then: Any) -> str:
         if not _same(a, b):
             if a[0] == b[0] == "value":
                 return f"{b[1]!r}, then {a[1]!r}"
-            return "other tensors"
+            return "other arrays" if a[0] == b[0] == "array" else "other tensors"
     return "other results"

@@ -155,7 +155,7 @@ def _owned(tensors: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, str]]:
     seen: dict[tuple[Any, ...], str] = {}
     for name, value in tensors.items():
         tensor = as_tensor(value).detach()
-        key = (tensor.data_ptr(), tensor._dtype, tensor.shape, tensor.stride())
+        key = (tensor._address, tensor._dtype, tensor.shape, tensor.stride())
         if tensor.numel() and key in seen:
             tied[name] = seen[key]
             continue
@@ -169,7 +169,7 @@ def _write(tensors: dict[str, Any], path: str, metadata: dict[str, str]) -> None
     from safetensors import SafetensorError, TensorSpec, serialize_file
 
     specs = {
-        name: TensorSpec(dtype=t._dtype, shape=list(t.shape), data_ptr=t.data_ptr(), data_len=t.nbytes)
+        name: TensorSpec(dtype=t._dtype, shape=list(t.shape), data_ptr=t._address, data_len=t.nbytes)
         for name, t in tensors.items()
     }
     folder, name = os.path.split(path)
@@ -232,7 +232,7 @@ class _Header:
                 begin, end = entry["data_offsets"]
                 if end > begin:
                     file.seek(self.start + begin)
-                    memory = memoryview((ctypes.c_char * (end - begin)).from_address(tensor.data_ptr())).cast("B")
+                    memory = memoryview((ctypes.c_char * (end - begin)).from_address(tensor._address)).cast("B")
                     self._fill(file, memory, name)
                 if dtype == "bool" and tensor._numpy().view(np.uint8).max(initial=0) > 1:
                     raise ValueError(f"load: {self.path}: '{name}': expected the bytes 0 and 1 only, as BOOL has")

@@ -59,10 +59,10 @@ class Module(Hooked):
         # Past __setattr__, which looks into these.
         self.__dict__.update(
             training=True,
-            _parameters={},
-            _buffers={},
+            _parameters=_recording.Noted(),
+            _buffers=_recording.Noted(),
             _non_persistent_buffers_set=set(),
-            _modules={},
+            _modules=_recording.Noted(),
             **{name: {} for name in HOOKS},
         )
 
@@ -97,8 +97,8 @@ class Module(Hooked):
 
     def __setattr__(self, name: str, value: Any) -> None:
         own = self.__dict__
-        if own.get(name, own) is not value:
-            _recording.changed()
+        if name in own:
+            _recording.assigned(self, name, own[name], value)
         registers = own.get("_parameters"), own.get("_buffers"), own.get("_modules")
         if isinstance(value, Parameter):
             self._needs_init("parameters", registers[0])
@@ -182,7 +182,6 @@ class Module(Hooked):
                     "compute the value from one in forward()"
                 )
         self._parameters[name] = param
-        _recording.changed()
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Adds a tensor that moves with the module and is not learned; part of the state dict if `persistent`."""
@@ -193,7 +192,6 @@ class Module(Hooked):
                 f"cannot assign '{type(tensor).__name__}' object to buffer '{name}' (fg.Tensor or None required)"
             )
         self._buffers[name] = tensor
-        _recording.changed()
         if persistent:
             self._non_persistent_buffers_set.discard(name)
         else:
@@ -210,7 +208,6 @@ class Module(Hooked):
         if module is not None and not isinstance(module, Module):
             raise TypeError(f"{type(module).__name__} is not a Module subclass")
         self._modules[name] = module
-        _recording.changed()
 
     # -- what it holds -------------------------------------------------------------------------------------------------
 

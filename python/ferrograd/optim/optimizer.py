@@ -75,7 +75,7 @@ class Optimizer(Hooks):
                 )
             if not p.is_leaf:
                 raise ValueError("params: can't optimize a non-leaf Tensor: it is the result of an op")
-        group = {**self.defaults, **param_group, "params": parameters}
+        group = _recording.Options({**self.defaults, **param_group, "params": parameters})
         missing = [name for name, value in group.items() if value is required]
         if missing:
             raise ValueError(f"param_group: expected the required option {missing[0]!r}, got none")
@@ -197,8 +197,9 @@ class Optimizer(Hooks):
             if k not in by_id:
                 raise ValueError(f"load_state_dict: state: expected the numbers of parameters, got {k!r}")
             state[by_id[k]] = {name: _like(value, name, by_id[k]) for name, value in values.items()}
-        merged = [
-            {**own, **saved, "params": own["params"]} for own, saved in zip(self.param_groups, groups, strict=True)
+        merged: list[dict[str, Any]] = [
+            _recording.Options({**own, **saved, "params": own["params"]})
+            for own, saved in zip(self.param_groups, groups, strict=True)
         ]
         for group in merged:
             self._check(group)

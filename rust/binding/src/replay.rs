@@ -22,7 +22,7 @@ pub fn buffers_made() -> u64 {
 /// The same memory as a tensor that requires a gradient: what `requires_grad_`, or an op in place, makes of `x`.
 #[pyfunction]
 pub fn requiring<'py>(x: &Bound<'py, TensorBase>) -> PyResult<Bound<'py, PyAny>> {
-    wrap(x.py(), TensorBase::view(x.borrow().array.clone(), true))
+    wrap(x.py(), TensorBase::new(x.borrow().array.clone(), true))
 }
 
 /// An argument of a call.
@@ -190,6 +190,8 @@ struct External {
 enum Before {
     /// The step forgets it.
     Forgotten,
+    /// The step sees that there is one, and forgets it.
+    Present,
     Empty,
     Is(Py<PyAny>),
 }
@@ -222,7 +224,7 @@ type CallCode<'py> = (
     (bool, bool),
     Bound<'py, PyAny>,
 );
-/// `(tensor, "forgotten" | None | the gradient, slot or None)`.
+/// `(tensor, "forgotten" | "present" | None | the gradient, slot or None)`.
 type LeafCode<'py> = (Bound<'py, TensorBase>, Bound<'py, PyAny>, Option<Bound<'py, PyAny>>);
 
 impl Call {
@@ -349,8 +351,8 @@ impl Tape {
         };
         let externals = externals.into_iter().map(external).collect();
         let leaf = |(tensor, before, after): LeafCode<'_>| {
-            let before = if before.is_instance_of::<PyString>() {
-                Before::Forgotten
+            let before = if let Ok(word) = before.cast::<PyString>() {
+                if word == "present" { Before::Present } else { Before::Forgotten }
             } else if before.is_none() {
                 Before::Empty
             } else {
@@ -416,6 +418,7 @@ impl Tape {
             let t = leaf.tensor.bind(py).borrow();
             match &leaf.before {
                 Before::Forgotten => true,
+                Before::Present => t.grad.is_some(),
                 Before::Empty => t.grad.is_none(),
                 Before::Is(gradient) => t.grad.as_ref().is_some_and(|g| g.is(gradient)),
             }
@@ -441,7 +444,7 @@ impl Tape {
         let mut values: Vec<Option<Bound<'py, PyAny>>> = inputs.into_iter().map(Some).collect();
         values.resize(self.slots, None);
         for leaf in &self.leaves {
-            if matches!(leaf.before, Before::Forgotten) {
+            if matches!(leaf.before, Before::Forgotten | Before::Present) {
                 let before = leaf.tensor.bind(py).borrow_mut().grad.take();
                 drop(before);
             }

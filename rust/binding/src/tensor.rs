@@ -223,9 +223,15 @@ impl TensorBase {
         self.array.is_contiguous()
     }
 
-    /// The address of the first element.
+    /// The address of the first element; it may be written through.
     fn data_ptr(&self) -> usize {
         self.array.buffer().export();
+        self._address()
+    }
+
+    /// The same for the library itself, which writes through it only before anything has read the elements.
+    #[getter]
+    fn _address(&self) -> usize {
         self.array.buffer().as_ptr() as usize + self.array.layout().offset * self.array.dtype().size()
     }
 

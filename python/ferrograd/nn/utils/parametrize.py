@@ -7,7 +7,7 @@ import copy
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from ... import _core
+from ... import _core, _recording
 from ..._tensor import Tensor
 from ...autograd import no_grad
 from ..containers import ModuleDict, ModuleList
@@ -32,10 +32,12 @@ def cached() -> Iterator[None]:
     """A context in which each parametrized tensor is computed once, however often it is used."""
     global _depth
     _depth += 1
+    _recording.changed()
     try:
         yield
     finally:
         _depth -= 1
+        _recording.changed()
         if not _depth:
             _cache.clear()
 
