@@ -179,37 +179,43 @@ class _Optimizer(NamedTuple):
     """An optimizer as it was when its step was recorded."""
 
     optimizer: Any
-    #: Of each group: the options, the parameters, and the array that holds the learning rate.
-    groups: list[tuple[dict[str, Any], tuple[Any, ...], Any]]
-    #: Dictionaries of the parameters' states, and what stands in them.
+    #: Each group, its options then, and the array that holds the learning rate.
+    groups: list[tuple[dict[str, Any], dict[str, Any], Any]]
+    own: list[dict[str, Any]]
     state: Any
-    states: list[tuple[Any, dict[str, Any], dict[str, Any]]]
+    #: The parameters and their states, and with the options.
+    states: Any
+    whole: Any
 
     @classmethod
     def of(cls, optimizer: Any) -> _Optimizer:
-        groups = [(dict(g), tuple(g["params"]), _rate(optimizer, g)) for g in optimizer.param_groups]
-        states = [(p, values, dict(values)) for p, values in optimizer.state.items()]
-        return cls(optimizer, groups, optimizer.state, states)
+        own = optimizer.param_groups
+        lists, states = [own, *(g["params"] for g in own)], [optimizer.state, *optimizer.state.values()]
+        return cls(
+            optimizer,
+            [(g, dict(g), _rate(optimizer, g)) for g in own],
+            own,
+            optimizer.state,
+            _core.Snapshot.of(states, lists, None),
+            _core.Snapshot.of([*states, *own], lists, "lr"),
+        )
 
     def same(self) -> bool:
         """Whether it is as it was; a learning rate may differ, and is filled into the array that the recording reads."""
         optimizer = self.optimizer
-        if len(optimizer.param_groups) != len(self.groups) or optimizer.state is not self.state:
+        if optimizer.state is not self.state or optimizer.param_groups is not self.own:
             return False
-        for group, (before, params, rate) in zip(optimizer.param_groups, self.groups, strict=True):
-            if not _identical(group, before) and not _same_options(group, before):
-                return False
-            now = group["params"]
-            if len(now) != len(params) or not all(map(is_, now, params)) or _rate(optimizer, group) is not rate:
-                return False
-        state = self.state
-        if len(state) != len(self.states):
+        if not self.whole.same() and not self._equal():
             return False
-        for p, values, before in self.states:
-            if state.get(p) is not values or not _identical(values, before):
+        for group, _, rate in self.groups:
+            if _rate(optimizer, group) is not rate:
                 return False
         optimizer.__dict__["_opt_called"] = True
         return True
+
+    def _equal(self) -> bool:
+        """As `same`, where options may be other objects of the same value."""
+        return self.states.same() and all(_same_options(group, before) for group, before, _ in self.groups)
 
 
 def _rate(optimizer: Any, group: dict[str, Any]) -> Any:
@@ -227,9 +233,9 @@ def _same_options(group: dict[str, Any], before: dict[str, Any]) -> bool:
         return False
     for name, value in group.items():
         known = before[name]
-        if known is value or name == "params":
+        if known is value:
             continue
-        if _is_tensor(value) or _is_tensor(known) or (name != "lr" and known != value):
+        if name == "params" or _is_tensor(value) or _is_tensor(known) or (name != "lr" and known != value):
             return False
     return True
 

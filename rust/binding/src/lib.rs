@@ -26,7 +26,7 @@ mod _core {
     #[pymodule_export]
     use crate::operand::result_type;
     #[pymodule_export]
-    use crate::replay::{Tape, buffers_made, requiring};
+    use crate::replay::{Snapshot, Tape, buffers_made, requiring};
     #[pymodule_export]
     use crate::runtime::{
         copy_bandwidth, empty_cache, empty_region, fma_peak, get_num_threads, instruction_rate, is_winograd_enabled,

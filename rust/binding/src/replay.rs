@@ -25,6 +25,71 @@ pub fn requiring<'py>(x: &Bound<'py, TensorBase>) -> PyResult<Bound<'py, PyAny>>
     wrap(x.py(), TensorBase::new(x.borrow().array.clone(), true))
 }
 
+/// Which objects stood in dictionaries and lists: told at once, where Python's own loop would take longer than a kernel.
+#[pyclass(frozen, module = "ferrograd._core")]
+pub struct Snapshot {
+    dictionaries: Vec<(Py<PyDict>, usize, Vec<(Py<PyAny>, Py<PyAny>)>)>,
+    lists: Vec<(Py<PyList>, Vec<Py<PyAny>>)>,
+}
+
+#[pymethods]
+impl Snapshot {
+    /// What stands there now; under the key `skipped`, any object may stand.
+    #[staticmethod]
+    #[pyo3(signature = (dictionaries, lists, skipped))]
+    fn of(
+        dictionaries: Vec<Bound<'_, PyDict>>,
+        lists: Vec<Bound<'_, PyList>>,
+        skipped: &Bound<'_, PyAny>,
+    ) -> PyResult<Self> {
+        let of_dictionary = |d: Bound<'_, PyDict>| {
+            let mut items = Vec::with_capacity(d.len());
+            for (key, value) in d.iter() {
+                if !key.eq(skipped)? {
+                    items.push((key.unbind(), value.unbind()));
+                }
+            }
+            let len = d.len();
+            Ok((d.unbind(), len, items))
+        };
+        Ok(Self {
+            dictionaries: dictionaries.into_iter().map(of_dictionary).collect::<PyResult<_>>()?,
+            lists: lists.into_iter().map(|l| (l.clone().unbind(), l.iter().map(Bound::unbind).collect())).collect(),
+        })
+    }
+
+    /// Whether the same objects stand there.
+    fn same(&self, py: Python<'_>) -> PyResult<bool> {
+        for (dictionary, len, items) in &self.dictionaries {
+            let dictionary = dictionary.bind(py);
+            if dictionary.len() != *len {
+                return Ok(false);
+            }
+            for (key, value) in items {
+                if !dictionary.get_item(key)?.is_some_and(|now| now.is(value)) {
+                    return Ok(false);
+                }
+            }
+        }
+        Ok(self.lists.iter().all(|(list, items)| {
+            let list = list.bind(py);
+            list.len() == items.len() && list.iter().zip(items).all(|(now, item)| now.is(item))
+        }))
+    }
+
+    fn __traverse__(&self, visit: PyVisit<'_>) -> Result<(), PyTraverseError> {
+        for (dictionary, _, items) in &self.dictionaries {
+            visit.call(dictionary)?;
+            items.iter().try_for_each(|(key, value)| visit.call(key).and_then(|()| visit.call(value)))?;
+        }
+        for (list, items) in &self.lists {
+            visit.call(list)?;
+            items.iter().try_for_each(|item| visit.call(item))?;
+        }
+        Ok(())
+    }
+}
+
 /// An argument of a call.
 enum Argument {
     Fixed(Py<PyAny>),
