@@ -387,6 +387,21 @@ def test_arrays_containers_keywords_and_numbers() -> None:
     assert step.replays == 3 + 3
 
 
+def test_arrays_come_as_tensors_in_any_case() -> None:
+    seen: list[type] = []
+
+    def step(x: Any) -> Any:
+        seen.append(type(x))
+        return x * len(seen)
+
+    recorded = fg.record(step)
+    with pytest.warns(UserWarning, match="has other arguments: 4, then 5"):
+        times(7, lambda k: recorded(np.ones(2, np.float32)))
+    with fg.autograd.detect_anomaly():
+        recorded(np.ones(2, np.float32))
+    assert seen == [fg.Tensor] * 8
+
+
 def test_every_layout_of_an_argument() -> None:
     step = fg.record(lambda x: (x.reshape(-1) * 2, x.sum(0)))
     x = fg.arange(24.0).reshape(4, 6)

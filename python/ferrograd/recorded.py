@@ -100,10 +100,10 @@ class RecordedStep:
         return RecordedStep, (self.function,)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if anomaly.enabled or graph.packs() or _inside():
-            return self.function(*args, **kwargs)
         inputs: list[Any] = []
         form = _form((args, kwargs) if kwargs else args, inputs)
+        if anomaly.enabled or graph.packs() or _inside():
+            return self._plain(args, kwargs, inputs)
         key = form, _core.is_grad_enabled(), _core.is_inference_mode_enabled()
         try:
             entry = self._entries.get(key)
@@ -116,7 +116,7 @@ class RecordedStep:
                 if not self._full:
                     self._full = True
                     self._say(f"its arguments had more than {FORMS} different forms")
-                return self.function(*args, **kwargs)
+                return self._plain(args, kwargs, inputs)
             entry = self._entries[key] = _Entry(args, kwargs)
         ready = entry.ready
         if ready is not None and ready.fits(inputs):
@@ -124,11 +124,16 @@ class RecordedStep:
             entry.restless = 0
             return ready.replay(inputs)
         if entry.reason is not None or not _Recorder.lock.acquire(blocking=False):
-            return self.function(*args, **kwargs)
+            return self._plain(args, kwargs, inputs)
         try:
             return self._record(entry, args, kwargs, inputs)
         finally:
             _Recorder.lock.release()
+
+    def _plain(self, args: Any, kwargs: Any, inputs: list[Any]) -> Any:
+        """The function itself, which gets tensors in place of arrays in any case."""
+        args, kwargs = _given((args, kwargs), iter(inputs))
+        return self.function(*args, **kwargs)
 
     def _say(self, reason: str) -> None:
         warn(f"record: {self._name} is run as it is and not replayed: {reason}")
