@@ -1,4 +1,4 @@
-"""What a recorded step (`recorded.py`) hears of the rest of the library: what Python changes and no replay would see."""
+"""What a recorded step (`recorded/`) hears of the rest of the library: what Python changes and no replay would see."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 //!
 //! What a step computes with falls into three: its inputs, other for each replay; what its calls make; and everything
 //! else, which was there before (parameters, an optimizer's state, numbers). The last is part of the tape. Python writes
-//! the tape (`recorded.py`); nothing of Python runs while it is replayed, but for the calls' own bindings.
+//! the tape (`recorded/`); nothing of Python runs while it is replayed, but for the calls' own bindings.
 
 use ferrograd_array::{Buffer, DType, Dims};
 use pyo3::exceptions::{PyRuntimeError, PyTypeError, PyValueError};
@@ -100,7 +100,7 @@ enum Argument {
 }
 
 impl Argument {
-    /// Of what `recorded.py` writes: `("slot", number)`, `("fixed", object)`, `("list", [...])` or `("tuple", [...])`.
+    /// Of what `recorded/` writes: `("slot", number)`, `("fixed", object)`, `("list", [...])` or `("tuple", [...])`.
     fn read(code: &Bound<'_, PyAny>, slots: usize) -> PyResult<Self> {
         let (kind, content): (String, Bound<'_, PyAny>) = code.extract()?;
         let parts = || content.try_iter()?.map(|part| Self::read(&part?, slots)).collect::<PyResult<Vec<Self>>>();

@@ -1,381 +1,36 @@
-"""Recorded steps: a function whose backend calls are written down once and made again without Python.
-
-A small training step spends most of its time in the interpreter: building the graph, walking it, calling the optimizer.
-What reaches the kernels is the same list of calls each time. `fg.record` keeps that list and replays it.
-"""
+"""Recording a step: its backend calls and what it leaves behind as data, and in what two recordings differ."""
 
 from __future__ import annotations
 
-import copy
-import functools
 import hashlib
 import threading
-import types
 from collections.abc import Callable
 from operator import is_
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from . import _core, _interpose, _recording, ops
-from ._tensor import Tensor
-from ._warn import warn
-from .autograd import anomaly, graph
+from .. import _core, _interpose, _recording, ops
+from .._tensor import Tensor
+from ..autograd import graph
+from .forms import rebuilt, refilled
 
 #: Calls whose results have shapes that depend on data; Python works on with those shapes.
 DATA_DEPENDENT = {"nonzero"}
-#: Recordings in a row that differ, each from the one before, until a step is given up; and forms of arguments.
-TRIES, FORMS = 4, 64
-#: Recordings in a row, none of them replayed, because something had changed each time, until that is said.
-RESTLESS = 32
 
 
-def record(function: Callable[..., Any]) -> RecordedStep:
-    """A function that does what `function` does, and after a few calls does so without running its Python.
-
-    The calls are recorded until two recordings in a row are the same: the second call of most inference functions, the
-    third of most training steps, whose first makes the optimizer's state. From then on a call replays the list of
-    kernels in one go. Results are bit-equal; gradients, parameters, optimizer state, running statistics and random
-    numbers go on as they would.
-
-    What changes from call to call has to be a tensor or an ndarray among the arguments, which reach the function as
-    tensors. Learning rates may change between calls. Other arguments are part of the recording (a new number is a new
-    recording), and so is everything that Python decides or does: branches, loops, numbers read from globals, lists that
-    are appended to. Changed attributes, parameters, buffers and hooks of modules, `train()` and `eval()`, options, state
-    and parameters of optimizers, `requires_grad` and other memory behind a parameter are noticed, and the step is
-    recorded again.
-
-    The results are constants: `backward` belongs inside the function. A function that cannot be replayed runs as it is,
-    and a warning says why: it reads values in Python (`item()`, `float(loss)`, `print`), changes attributes of a module
-    or options of an optimizer, returns a graph, makes tensors from Python numbers that differ each time, or its shapes
-    depend on data.
-
-    Args:
-        function: a training step, or a function of an inference.
-
-    Example:
-        >>> import ferrograd as fg
-        >>> model = fg.nn.Linear(3, 1)
-        >>> optimizer = fg.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
-        >>> @fg.record
-        ... def step(x, y):
-        ...     loss = fg.nn.functional.mse_loss(model(x), y)
-        ...     optimizer.zero_grad()
-        ...     loss.backward()
-        ...     optimizer.step()
-        ...     return loss
-        >>> x, y = fg.randn(8, 3), fg.randn(8, 1)
-        >>> losses = [step(x, y).item() for _ in range(5)]
-        >>> step
-        <recorded step: 3 recordings, 2 replays>
-    """
-    return RecordedStep(function)
-
-
-class RecordedStep:
-    """What `fg.record` makes of a function."""
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        if not callable(function):
-            raise TypeError(f"record: function: expected a callable, got {type(function).__name__}")
-        functools.update_wrapper(self, function, updated=())
-        self.function = function
-        #: How many calls were recorded, and how many were replayed.
-        self.recordings = self.replays = 0
-        self._entries: dict[Any, _Entry] = {}
-        self._full = False
-
-    @property
-    def _name(self) -> str:
-        return getattr(self.function, "__qualname__", type(self.function).__name__)
-
-    def __repr__(self) -> str:
-        return f"<recorded {self._name}: {self.recordings} recordings, {self.replays} replays>"
-
-    def __get__(self, instance: Any, owner: Any = None) -> Any:
-        return self if instance is None else types.MethodType(self, instance)
-
-    def __reduce__(self) -> Any:
-        # A copy has recordings of its own.
-        return RecordedStep, (self.function,)
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        inputs: list[Any] = []
-        form = _form((args, kwargs) if kwargs else args, inputs)
-        if anomaly.enabled or graph.packs() or _inside():
-            return self._plain(args, kwargs, inputs)
-        key = form, _core.is_grad_enabled(), _core.is_inference_mode_enabled()
-        try:
-            entry = self._entries.get(key)
-        except TypeError:
-            raise TypeError(
-                f"record: arguments: expected tensors, arrays and what can be hashed, got {_unhashable((args, kwargs))}"
-            ) from None
-        if entry is None:
-            if len(self._entries) >= FORMS:
-                if not self._full:
-                    self._full = True
-                    self._say(f"its arguments had more than {FORMS} different forms")
-                return self._plain(args, kwargs, inputs)
-            entry = self._entries[key] = _Entry(args, kwargs)
-        ready = entry.ready
-        if ready is not None and ready.fits(inputs):
-            self.replays += 1
-            entry.restless = 0
-            return ready.replay(inputs)
-        if entry.reason is not None or not _Recorder.lock.acquire(blocking=False):
-            return self._plain(args, kwargs, inputs)
-        try:
-            return self._record(entry, args, kwargs, inputs)
-        finally:
-            _Recorder.lock.release()
-
-    def _plain(self, args: Any, kwargs: Any, inputs: list[Any]) -> Any:
-        """The function itself, which gets tensors in place of arrays in any case."""
-        args, kwargs = _given((args, kwargs), iter(inputs))
-        return self.function(*args, **kwargs)
-
-    def _say(self, reason: str) -> None:
-        warn(f"record: {self._name} is run as it is and not replayed: {reason}")
-
-    def _record(self, entry: _Entry, args: Any, kwargs: Any, inputs: list[Any]) -> Any:
-        entry.ready = None
-        recorder = _Recorder(inputs)
-        result = recorder.run(self.function, *_given((args, kwargs), iter(inputs)))
-        self.recordings += 1
-        before, entry.recorded = entry.recorded, recorder
-        entry.reason = recorder.reason
-        if entry.reason is None and before is not None:
-            difference = recorder.difference(before)
-            if difference is None:
-                entry.ready = _Ready.of(recorder, before)
-                entry.tries = 0
-            else:
-                entry.tries += 1
-                if entry.tries >= TRIES:
-                    entry.reason = f"{TRIES + 1} recordings differed, each from the one before: {difference}"
-        entry.restless += 1
-        if entry.restless == RESTLESS and entry.reason is None:
-            warn(
-                f"record: {self._name} was recorded {RESTLESS} times in a row and never replayed, because attributes of "
-                "modules or other settings changed between the calls"
-            )
-        if entry.reason is not None:
-            entry.recorded = None
-            self._say(entry.reason)
-        return result
-
-
-class _Entry:
-    """What is known of the calls whose arguments have one form."""
-
-    __slots__ = ("given", "ready", "reason", "recorded", "restless", "tries")
-
-    def __init__(self, args: Any, kwargs: Any) -> None:
-        #: Parameters among the arguments are told by their identity, which has to last.
-        self.given = _fixed((args, kwargs))
-        self.recorded: Any = None
-        self.ready: _Ready | None = None
-        self.reason: str | None = None
-        self.tries = self.restless = 0
-
-
-class _Optimizer(NamedTuple):
-    """An optimizer as it was when its step was recorded."""
-
-    optimizer: Any
-    #: Each group, its options then, and the array that holds the learning rate.
-    groups: list[tuple[dict[str, Any], dict[str, Any], Any]]
-    own: list[dict[str, Any]]
-    state: Any
-    #: The parameters and their states, and with the options.
-    states: Any
-    whole: Any
-
-    @classmethod
-    def of(cls, optimizer: Any) -> _Optimizer:
-        own = optimizer.param_groups
-        lists, states = [own, *(g["params"] for g in own)], [optimizer.state, *optimizer.state.values()]
-        return cls(
-            optimizer,
-            [(g, dict(g), _rate(optimizer, g)) for g in own],
-            own,
-            optimizer.state,
-            _core.Snapshot.of(states, lists, None),
-            _core.Snapshot.of([*states, *own], lists, "lr"),
-        )
-
-    def same(self) -> bool:
-        """Whether it is as it was; a learning rate may differ, and is filled into the array that the recording reads."""
-        optimizer = self.optimizer
-        if optimizer.state is not self.state or optimizer.param_groups is not self.own:
-            return False
-        if not self.whole.same() and not self._equal():
-            return False
-        for group, _, rate in self.groups:
-            if _rate(optimizer, group) is not rate:
-                return False
-        optimizer.__dict__["_opt_called"] = True
-        return True
-
-    def _equal(self) -> bool:
-        """As `same`, where options may be other objects of the same value."""
-        return self.states.same() and all(_same_options(group, before) for group, before, _ in self.groups)
-
-
-def _rate(optimizer: Any, group: dict[str, Any]) -> Any:
-    return optimizer._rate(group) if "lr" in group else None
-
-
-def _identical(a: dict[str, Any], b: dict[str, Any]) -> bool:
-    """Whether two dictionaries have the same objects in the same order."""
-    return len(a) == len(b) and all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
-
-
-def _same_options(group: dict[str, Any], before: dict[str, Any]) -> bool:
-    """Whether the options that are part of a recording are equal."""
-    if group.keys() != before.keys():
-        return False
-    for name, value in group.items():
-        known = before[name]
-        if known is value:
-            continue
-        if name == "params" or _is_tensor(value) or _is_tensor(known) or (name != "lr" and known != value):
-            return False
-    return True
-
-
-class _Ready(NamedTuple):
-    """A recording that is trusted."""
-
-    tape: Any
-    #: What the result looks like, and whether it is one tensor.
-    result: Any
-    single: bool
-    #: Where an argument showed the same memory in both recordings, its place: only there it cannot be told from the same
-    #: memory reached by another way.
-    places: list[tuple[int, Any]]
-    changes: int
-    optimizers: list[_Optimizer]
-
-    @classmethod
-    def of(cls, recorder: _Recorder, before: _Recorder) -> _Ready:
-        free = before.free | {k for k, (a, b) in enumerate(zip(recorder.places, before.places, strict=True)) if a != b}
-        recorder.free = free
-        places = [(k, place) for k, place in enumerate(recorder.places) if k not in free]
-        optimizers = [_Optimizer.of(optimizer) for optimizer, _ in recorder.options]
-        result = recorder.result
-        recorder.trim()
-        return cls(recorder.tape(), result, result == ("tensor", 0), places, _recording.changes, optimizers)
-
-    def fits(self, inputs: list[Any]) -> bool:
-        """Whether everything that the recording took for granted still holds."""
-        if self.changes != _recording.changes or not self.tape.fits():
-            return False
-        for k, place in self.places:
-            if inputs[k]._place != place:
-                return False
-        return all(optimizer.same() for optimizer in self.optimizers)
-
-    def replay(self, inputs: list[Any]) -> Any:
-        outputs = self.tape.replay(inputs, _core.backend if _interpose.watched() else None)
-        return outputs[0] if self.single else _rebuilt(self.result, outputs)
-
-
-def _is_tensor(x: Any) -> bool:
-    return isinstance(x, _core.TensorBase)
-
-
-def _inside() -> bool:
+def inside() -> bool:
     """Whether this thread is recording: a step inside a step is part of it."""
     recorder = _recording.active
     return recorder is not None and recorder.thread == threading.get_ident()
 
 
-# -- arguments and results ---------------------------------------------------------------------------------------------
+def identical(a: dict[str, Any], b: dict[str, Any]) -> bool:
+    """Whether two dictionaries have the same objects in the same order."""
+    return len(a) == len(b) and all(map(is_, a, b)) and all(map(is_, a.values(), b.values()))
 
 
-def _form(value: Any, inputs: list[Any]) -> Any:
-    """What a recording depends on of an argument; its tensors and arrays are put into `inputs`."""
-    if isinstance(value, np.ndarray):
-        value = _core.from_numpy(value)
-    if isinstance(value, _core.TensorBase):
-        if value.requires_grad:  # a parameter: always the same
-            return Tensor, id(value)
-        inputs.append(value)
-        return value._form
-    kind = type(value)
-    if isinstance(value, (tuple, list)):
-        return kind, *[_form(part, inputs) for part in value]
-    if isinstance(value, dict):
-        return kind, *[(key, _form(part, inputs)) for key, part in value.items()]
-    # 0.0 and -0.0 are equal, and NaN is not.
-    return kind, value.hex() if kind is float else value
-
-
-def _fixed(value: Any) -> list[Any]:
-    """The tensors that `_form` tells by their identity."""
-    if isinstance(value, _core.TensorBase):
-        return [value] if value.requires_grad else []
-    parts = value.values() if isinstance(value, dict) else value if isinstance(value, (tuple, list)) else ()
-    return [x for part in parts for x in _fixed(part)]
-
-
-def _given(value: Any, inputs: Any) -> Any:
-    """The argument with the tensors of an iterator in place of those that `_form` found."""
-    if isinstance(value, np.ndarray) or (_is_tensor(value) and not value.requires_grad):
-        return next(inputs)
-    if isinstance(value, (tuple, list)):
-        return _refilled(value, [_given(part, inputs) for part in value])
-    if isinstance(value, dict):
-        return _refilled(value, [(key, _given(part, inputs)) for key, part in value.items()])
-    return value
-
-
-def _refilled(container: Any, parts: list[Any]) -> Any:
-    """A container of the same class with other parts, which for a dictionary are pairs."""
-    kind = type(container)
-    if isinstance(container, tuple):
-        return kind(*parts) if hasattr(container, "_fields") else kind(parts)
-    if kind in (list, dict):
-        return kind(parts)
-    made = copy.copy(container)
-    if isinstance(made, list):
-        made[:] = parts
-    else:
-        for key, value in parts:
-            made[key] = value
-    return made
-
-
-def _unhashable(value: Any) -> str:
-    """The type of the first argument that cannot be hashed."""
-    for part in value.values() if isinstance(value, dict) else value:
-        if isinstance(part, (tuple, list, dict)):
-            found = _unhashable(part)
-            if found:
-                return found
-        elif getattr(type(part), "__hash__", None) is None and not isinstance(part, np.ndarray):
-            return type(part).__name__
-    return ""
-
-
-def _rebuilt(code: Any, outputs: list[Any]) -> Any:
-    """The result of a step from what `_Recorder.outline` made of it."""
-    kind, content, *more = code
-    if kind == "tensor":
-        return outputs[content]
-    if kind == "sequence":
-        return _refilled(content, [_rebuilt(part, outputs) for part in more[0]])
-    if kind == "dict":
-        return _refilled(content, [(key, _rebuilt(part, outputs)) for key, part in more[0]])
-    return content
-
-
-# -- recording ---------------------------------------------------------------------------------------------------------
-
-
-class _Recorder:
+class Recorder:
     """Stands around the backend while a step runs and writes down its calls.
 
     A tensor is told by its place: which memory it shows, and how. That memory is an input's, or was made by a call of
@@ -430,7 +85,7 @@ class _Recorder:
         found = self.finish(result)
         if self.reason is not None:
             return result
-        return _rebuilt(self.result, [self._outside(x, code) for x, code in zip(found, self.outputs, strict=True)])
+        return rebuilt(self.result, [self._outside(x, code) for x, code in zip(found, self.outputs, strict=True)])
 
     def _outside(self, x: Any, code: tuple[str, int]) -> Any:
         """A tensor of the result as a replay gives it: what the step made is a constant."""
@@ -606,7 +261,7 @@ class _Recorder:
         self.result = self.outline(result, found)
         for optimizer, groups in self.options:
             now = optimizer.param_groups
-            if len(now) != len(groups) or not all(map(_identical, now, groups)):
+            if len(now) != len(groups) or not all(map(identical, now, groups)):
                 self.unfit(_recording.OPTIONS)
         for k, (_, version) in self.constants.items():
             if self.externals[k]._version != version:
@@ -639,10 +294,10 @@ class _Recorder:
             return "tensor", len(found) - 1
         if isinstance(value, (tuple, list)):
             parts = [self.outline(part, found) for part in value]
-            return "sequence", _refilled(value, [None] * len(parts)), parts
+            return "sequence", refilled(value, [None] * len(parts)), parts
         if isinstance(value, dict):
             parts = [(key, self.outline(part, found)) for key, part in value.items()]
-            return "dict", _refilled(value, [(key, None) for key in value]), parts
+            return "dict", refilled(value, [(key, None) for key in value]), parts
         if value is not None and not isinstance(value, (bool, int, float, complex, str)):
             self.unfit(
                 f"it returns a {type(value).__name__}: expected tensors, numbers, strings and containers of them"
@@ -651,7 +306,7 @@ class _Recorder:
 
     # -- two recordings ------------------------------------------------------------------------------------------------
 
-    def difference(self, before: _Recorder) -> str | None:
+    def difference(self, before: Recorder) -> str | None:
         """In what this recording differs from another one; None if they are the same."""
         for k, (now, then) in enumerate(zip(self.calls, before.calls, strict=False)):
             if now[0] != then[0]:
