@@ -161,8 +161,36 @@ def test_a_transformer() -> None:
 
 # -- every op ----------------------------------------------------------------------------------------------------------
 
-#: Why the rows that cannot be replayed cannot: all others have to be.
-READS, DEPENDS = "it reads the values of a tensor in Python", "depends on the data"
+#: The rows some sample of which cannot be replayed: their functions, or the rows' own calls, read values, make a generator
+#: whose state is written, or give shapes that depend on the data. All others have to be replayed.
+UNREPLAYED = set(
+    [
+        "F.embedding_bag",
+        "F.grid_sample",
+        "F.grid_sample-nearest",
+        "F.multilabel_margin_loss",
+        "batch_norm-running",
+        "bernoulli",
+        "dropout",
+        "index_get-mask",
+        "masked_scatter",
+        "matrix_power",
+        "nanquantile",
+        "nonzero",
+        "normal-float32",
+        "normal-float64",
+        "quantile",
+        "quantile-nan",
+        "randint",
+        "randperm",
+        "scatter-multiply",
+        "scatter_reduce-amax",
+        "scatter_reduce-amin",
+        "scatter_reduce-prod",
+        "uniform-float32",
+        "uniform-float64",
+    ]
+)
 
 
 @pytest.mark.parametrize("row", [pytest.param(row, id=row.id) for row in ROWS])
@@ -194,18 +222,16 @@ def test_every_op(row: Row) -> None:
             return [[t._readable().tobytes() for t in call(*(o[k] for k in arrays))] for o in operands]
 
         recorded = fg.record(step)
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore" if row.id in UNREPLAYED else "error")
             assert four(recorded) == four(step)
-        if recorded.replays == 0:
-            assert any(why in str(w.message) for w in caught for why in (READS, DEPENDS)), [w.message for w in caught]
+        assert recorded.replays > 0 or row.id in UNREPLAYED
 
 
-def test_the_rows_that_are_not_replayed_are_few() -> None:
-    """Of the ops themselves; functions that check what they are given, as grid_sample does, read it."""
+def test_shapes_that_depend_on_the_data() -> None:
     for op in (lambda x: x[x > 0], lambda x: fg.nonzero(x)):
         step = fg.record(op)
-        with pytest.warns(UserWarning, match=DEPENDS):
+        with pytest.warns(UserWarning, match="depends on the data"):
             step(fg.tensor([1.0, -1.0, 2.0]))
 
 
@@ -620,7 +646,7 @@ def test_errors() -> None:
     assert "_numpy" not in vars(fg.Tensor)
 
 
-# -- what a review found -----------------------------------------------------------------------------------------------
+# -- ways to a result that silently differs ----------------------------------------------------------------------------
 
 
 def linear_step(lr: float = 0.1, **options: Any) -> tuple[Any, Any, Any]:
