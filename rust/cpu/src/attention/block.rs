@@ -241,7 +241,7 @@ impl<T: Float> Kernel<T> for Turn<T> {
     type Output = ();
     #[inline(always)]
     fn run<S: Simd<T>>(self, _: S) {
-        let Self { sums, step, rows, features, scale, add, .. } = self;
+        let Self { sums, step, rows, features, .. } = self;
         // SAFETY: the sums have `features` rows of lanes, `to` has `rows` rows of `features`.
         unsafe {
             for r in (0..rows).step_by(4) {
@@ -250,21 +250,35 @@ impl<T: Float> Kernel<T> for Turn<T> {
                     let mut block = [T::ZERO; 16];
                     if height == 4 && width == 4 {
                         T::transpose4([0, 1, 2, 3].map(|d| sums.add((e + d) * step + r)), block.as_mut_ptr(), 4);
+                        self.put(&block, r, e, 4, 4);
                     } else {
                         for i in 0..height {
                             for d in 0..width {
                                 block[i * 4 + d] = *sums.add((e + d) * step + r + i);
                             }
                         }
-                    }
-                    for i in 0..height {
-                        let to = self.to.wrapping_offset((r + i) as isize * self.to_step).wrapping_add(e);
-                        for d in 0..width {
-                            let x = block[i * 4 + d] * scale;
-                            *to.add(d) = if add { *to.add(d) + x } else { x };
-                        }
+                        self.put(&block, r, e, height, width);
                     }
                 }
+            }
+        }
+    }
+}
+
+impl<T: Float> Turn<T> {
+    /// Rows from `r` and features from `e` of what is written. Counts that are constants where they can be: of counts up
+    /// to four the compiler makes stores through masks, tens of operations each on some processors.
+    ///
+    /// # Safety
+    /// `to` has these.
+    #[inline(always)]
+    unsafe fn put(&self, block: &[T; 16], r: usize, e: usize, height: usize, width: usize) {
+        for i in 0..height {
+            let to = self.to.wrapping_offset((r + i) as isize * self.to_step).wrapping_add(e);
+            for d in 0..width {
+                let x = block[i * 4 + d] * self.scale;
+                // SAFETY: the caller's.
+                unsafe { *to.add(d) = if self.add { *to.add(d) + x } else { x } };
             }
         }
     }
