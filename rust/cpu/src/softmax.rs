@@ -105,7 +105,7 @@ impl<T: Float> Strip<T> {
             if self.width - v * S::LANES >= S::LANES {
                 s.store(p, value)
             } else {
-                s.store_partial(p, self.part::<S>(v), value)
+                s.store_some(p, self.part::<S>(v), value)
             }
         }
     }
@@ -131,7 +131,7 @@ unsafe fn map<T: Float, S: Simd<T>>(
         }
         if i < n {
             let part = n - i;
-            s.store_partial(out.add(i), part, f(s.load_partial(a.add(i), part), s.load_partial(b.add(i), part)));
+            s.store_some(out.add(i), part, f(s.load_partial(a.add(i), part), s.load_partial(b.add(i), part)));
         }
     }
 }

@@ -151,7 +151,7 @@ macro_rules! vectors {
                     if i < n {
                         let rest = n - i;
                         let v = self.f.apply(s, $(s.load_partial(p[$k].add(i), rest)),*);
-                        s.store_partial(p[0].add(i), rest, v);
+                        s.store_some(p[0].add(i), rest, v);
                     }
                 }
                 if self.past {

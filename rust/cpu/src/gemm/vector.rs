@@ -201,7 +201,7 @@ impl<T: Float> Sums<T> {
                 for d in 0..N {
                     sum = s.fma(s.load_partial(self.a.at(i, p + d), left), x[d], sum);
                 }
-                s.store_partial(self.sums.add(i), left, sum);
+                s.store_some(self.sums.add(i), left, sum);
             }
         }
     }

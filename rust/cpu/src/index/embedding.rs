@@ -170,7 +170,7 @@ impl<T: Float> Kernel<T> for SumRows<'_, T> {
                 sum = s.add(sum, unsafe { s.load_partial(self.g.add(place as usize * self.d + j), n) });
             }
             // SAFETY: `d` elements at `out`.
-            unsafe { s.store_partial(self.out.add(j), n, sum) };
+            unsafe { s.store_some(self.out.add(j), n, sum) };
             j += n;
         }
     }

@@ -130,7 +130,7 @@ impl<T: Float> Kernel<T> for Forward<T> {
                     let part = n - i;
                     let unit = s.mul(s.sub(s.load_partial(x.add(i), part), mean), rstd);
                     let (w, b) = (s.load_partial(self.weight.add(i), part), s.load_partial(self.bias.add(i), part));
-                    s.store_partial(y.add(i), part, s.fma(unit, w, b));
+                    s.store_some(y.add(i), part, s.fma(unit, w, b));
                 }
             }
         }

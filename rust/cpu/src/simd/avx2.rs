@@ -19,8 +19,56 @@ where
 const MASK32: [i32; 16] = [-1, -1, -1, -1, -1, -1, -1, -1, 0, 0, 0, 0, 0, 0, 0, 0];
 const MASK64: [i64; 8] = [-1, -1, -1, -1, 0, 0, 0, 0];
 
+// Stores of halves: one through a mask is up to forty operations on processors of AMD.
+
+/// # Safety
+/// `n ≤ 8` elements are writable at `p`, and the machine has AVX2.
+#[inline(always)]
+unsafe fn store_first_ps(mut p: *mut f32, n: usize, v: __m256) {
+    debug_assert!(n <= 8);
+    // SAFETY: the parts lie one after the other and end at `n`.
+    unsafe {
+        if n == 8 {
+            return _mm256_storeu_ps(p, v);
+        }
+        let mut left = _mm256_castps256_ps128(v);
+        if n & 4 != 0 {
+            _mm_storeu_ps(p, left);
+            (p, left) = (p.add(4), _mm256_extractf128_ps::<1>(v));
+        }
+        if n & 2 != 0 {
+            _mm_storel_pd(p.cast(), _mm_castps_pd(left));
+            (p, left) = (p.add(2), _mm_movehl_ps(left, left));
+        }
+        if n & 1 != 0 {
+            _mm_store_ss(p, left);
+        }
+    }
+}
+
+/// # Safety
+/// `n ≤ 4` elements are writable at `p`, and the machine has AVX2.
+#[inline(always)]
+unsafe fn store_first_pd(mut p: *mut f64, n: usize, v: __m256d) {
+    debug_assert!(n <= 4);
+    // SAFETY: the parts lie one after the other and end at `n`.
+    unsafe {
+        if n == 4 {
+            return _mm256_storeu_pd(p, v);
+        }
+        let mut left = _mm256_castpd256_pd128(v);
+        if n & 2 != 0 {
+            _mm_storeu_pd(p, left);
+            (p, left) = (p.add(2), _mm256_extractf128_pd::<1>(v));
+        }
+        if n & 1 != 0 {
+            _mm_store_sd(p, left);
+        }
+    }
+}
+
 macro_rules! avx2 {
-    ($t:ty, $v:ty, $lanes:expr, $mask:expr, $mask_load:ident, $maskload:ident, $maskstore:ident, $suffix:ident,
+    ($t:ty, $v:ty, $lanes:expr, $mask:expr, $mask_load:ident, $maskload:ident, $maskstore:ident, $store_first:ident, $suffix:ident,
      $set1:ident, $loadu:ident, $storeu:ident, $stream:ident, $add:ident, $sub:ident, $mul:ident, $div:ident, $fma:ident, $sqrt:ident,
      $xor:ident, $and:ident, $andnot:ident, $or:ident, $max:ident, $min:ident, $round:ident, $cmp:ident,
      $movemask:ident, $blend:ident) => {
@@ -63,6 +111,10 @@ macro_rules! avx2 {
             #[inline(always)]
             unsafe fn store_partial(self, p: *mut $t, n: usize, v: $v) {
                 unsafe { $maskstore(p, $mask_load(n), v) }
+            }
+            #[inline(always)]
+            unsafe fn store_some(self, p: *mut $t, n: usize, v: $v) {
+                unsafe { $store_first(p, n, v) }
             }
             #[inline(always)]
             fn add(self, a: $v, b: $v) -> $v {
@@ -218,6 +270,7 @@ avx2!(
     mask32,
     _mm256_maskload_ps,
     _mm256_maskstore_ps,
+    store_first_ps,
     ps,
     _mm256_set1_ps,
     _mm256_loadu_ps,
@@ -248,6 +301,7 @@ avx2!(
     mask64,
     _mm256_maskload_pd,
     _mm256_maskstore_pd,
+    store_first_pd,
     pd,
     _mm256_set1_pd,
     _mm256_loadu_pd,

@@ -88,7 +88,8 @@ pub trait Simd<T: Float>: Words {
         // SAFETY: the caller's promise.
         unsafe { if n == Self::LANES { self.load(p) } else { self.load_partial(p, n) } }
     }
-    /// As [`store_partial`](Self::store_partial), a whole vector by the plain instruction.
+    /// As [`store_partial`](Self::store_partial), a whole vector by the plain instruction, and where a store through a mask
+    /// is slow a part by branches: not for loops that need all registers.
     /// # Safety
     /// `n` elements are writable at `p`.
     #[inline(always)]
@@ -97,13 +98,13 @@ pub trait Simd<T: Float>: Words {
         unsafe { if n == Self::LANES { self.store(p, v) } else { self.store_partial(p, n, v) } }
     }
 
-    /// As [`store_partial`](Self::store_partial), a whole vector by [`put`](Self::put).
+    /// As [`store_some`](Self::store_some), a whole vector by [`put`](Self::put).
     /// # Safety
     /// As theirs.
     #[inline(always)]
     unsafe fn put_some(self, p: *mut T, n: usize, v: Self::V, past: bool) {
         // SAFETY: the caller's promise.
-        unsafe { if n == Self::LANES { self.put(p, v, past) } else { self.store_partial(p, n, v) } }
+        unsafe { if n == Self::LANES { self.put(p, v, past) } else { self.store_some(p, n, v) } }
     }
 
     fn add(self, a: Self::V, b: Self::V) -> Self::V;

@@ -163,9 +163,13 @@ fn check<T: Float, S: Simd<T>>(s: S, lowest: f64, highest: f64) {
         for k in 0..=S::LANES {
             let part = lanes(s, s.load_partial(ramp.as_ptr(), k));
             assert!(part.iter().enumerate().all(|(i, &x)| x == if i < k { i as f64 } else { 0.0 }));
-            let mut out = vec![T::from_f64(-1.0); S::LANES];
-            s.store_partial(out.as_mut_ptr(), k, v);
-            assert!(out.iter().enumerate().all(|(i, x)| x.to_f64() == if i < k { i as f64 } else { -1.0 }));
+            let mut out = vec![T::from_f64(-1.0); 2 * S::LANES];
+            let (masked, branches) = out.split_at_mut(S::LANES);
+            s.store_partial(masked.as_mut_ptr(), k, v);
+            s.store_some(branches.as_mut_ptr(), k, v);
+            for got in [masked, branches] {
+                assert!(got.iter().enumerate().all(|(i, x)| x.to_f64() == if i < k { i as f64 } else { -1.0 }));
+            }
         }
     }
 }
