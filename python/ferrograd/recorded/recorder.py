@@ -157,6 +157,9 @@ class Recorder:
         elif gradient is not None and (gradient._place, False) not in self.known:
             # Python has seen that there is one, and no more of it.
             self.forgotten[id(leaf)] = leaf, "present"
+        if id(leaf) in self.forgotten:
+            # The old gradient's memory is free from here on, as in a step that is not recorded.
+            self.leaves[id(leaf)] = leaf, None
 
     def steps(self, optimizer: Any) -> None:
         """An optimizer makes a step."""
