@@ -25,7 +25,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
-from report import first_results_differ, table  # noqa: E402
+from report import first_results_differ, is_bound_by_memory, table  # noqa: E402
 from worker import LIBRARIES, Worker  # noqa: E402
 from workloads import BRIEF, WORKLOADS  # noqa: E402
 
@@ -35,12 +35,12 @@ CLOCKS = ("perf_counter", "process_time")
 #: A step of this many seconds is slow: fewer rounds will do.
 SLOW = 0.5
 SUITES = ("gemm", "conv", "ops", "train", "infer")
-#: Workloads whose steps take more than 5 ms, and what they are compared with: a product and a copy.
-SCALED = (
-    "sgemm 1024", "copy", "softmax", "layer_norm", "batch_norm", "gelu", "adam", "cross_entropy", "attention 256", "vgg conv 64",
-    "vgg6", "resnet18", "conv3d", "tdnn", "rnn", "lstm", "gru", "encoder", "gpt", "gpt nano", "mlp tiny", "mlp sgd",
-    "lenet adam", "sgemm 64", "add 16 recorded",
-)  # fmt: skip
+#: A step of this many seconds on one thread is long enough to gain from a second one.
+LONG = 5e-3
+#: Small work, which a second thread must not slow.
+SMALL = ("sgemm 64", "add 16 recorded", "mlp tiny", "lenet infer")
+#: What scaling is compared with: a product, and where memory is the limit a copy.
+REFERENCES = ("sgemm 1024", "copy")
 
 
 class Run:
@@ -62,6 +62,8 @@ class Comparison:
     def __init__(self, libraries: dict[str, tuple[str, int]], clock: str = "perf_counter") -> None:
         """Names of the workers, with the library and the number of threads of each."""
         self.workers = {name: Worker(library, threads, clock) for name, (library, threads) in libraries.items()}
+        #: The one that measures the machine.
+        self.ours = [self.workers[name] for name, (library, _) in libraries.items() if library == "ferrograd"][-1]
         self.prepared: dict[str, dict[str, Any]] = {}
         #: Instructions a second of a thread, in each round.
         self.instructions: list[float] = []
@@ -82,20 +84,21 @@ class Comparison:
         slowest = max(answer["once"] for answer in self.prepared[workload].values())
         return min(rounds, 3) if slowest > SLOW else rounds
 
-    def measure(
-        self, workload: str, rounds: int, times: dict[str, list[float]] | None = None
-    ) -> dict[str, list[float]]:
+    def measure(self, workload: str, rounds: int) -> dict[str, list[float]]:
         """Seconds a step, for each worker one figure a round."""
-        times = {} if times is None else times
-        names = list(self.prepared[workload])
+        times: dict[str, list[float]] = {}
         for k in range(rounds):
-            # Each library is the first of a round in its turn.
-            for name in names[k % len(names) :] + names[: k % len(names)]:
-                time.sleep(PAUSE)
-                times.setdefault(name, []).append(self.workers[name].ask(do="time", name=workload))
-            if "ferrograd" in self.workers and (rate := self.workers["ferrograd"].ask(do="instructions")):
-                self.instructions.append(rate)
+            self.turn(workload, k, times)
         return times
+
+    def turn(self, workload: str, k: int, times: dict[str, list[float]]) -> None:
+        """Adds the figures of round `k`; each library is the first of a round in its turn."""
+        names = list(self.prepared[workload])
+        for name in names[k % len(names) :] + names[: k % len(names)]:
+            time.sleep(PAUSE)
+            times.setdefault(name, []).append(self.workers[name].ask(do="time", name=workload))
+        if rate := self.ours.ask(do="instructions"):
+            self.instructions.append(rate)
 
     def drop(self, workload: str) -> None:
         for name in self.prepared.pop(workload):
@@ -103,7 +106,7 @@ class Comparison:
 
     def machine(self) -> Any:
         """The peaks, measured now."""
-        return self.workers["ferrograd"].ask(do="machine")
+        return self.ours.ask(do="machine")
 
     def close(self) -> None:
         for w in self.workers.values():
@@ -141,8 +144,7 @@ def compare(run: Run, names: list[str], libraries: list[str], threads: int, roun
         comparison.drop(name)
         if busy is None:  # often: a single measurement may fall into a bad second
             run.put("machine", "peaks", [*run.figures["machine"]["peaks"], comparison.machine()])
-    run.put("machine", "instructions", run.figures["machine"].get("instructions", []) + comparison.instructions)
-    comparison.close()
+    finish(run, comparison)
 
 
 def describe(run: Run, comparison: Comparison, threads: int, busy: Any = None) -> None:
@@ -157,14 +159,30 @@ def describe(run: Run, comparison: Comparison, threads: int, busy: Any = None) -
     run.put("machine", "versions", run.figures["machine"].get("versions", {}) | versions)
 
 
-def scaling(run: Run, names: list[str], rounds: int) -> None:
-    """Our times on one thread and on two."""
-    comparison = Comparison({"1": ("ferrograd", 1), "2": ("ferrograd", 2)})
-    for name in names:
-        comparison.prepare(name)
-        run.put("scaling", name, comparison.measure(name, comparison.rounds(name, rounds)))
-        comparison.drop(name)
+def finish(run: Run, comparison: Comparison) -> None:
+    run.put("machine", "instructions", run.figures["machine"].get("instructions", []) + comparison.instructions)
     comparison.close()
+
+
+def scaling(run: Run, names: list[str], rounds: int) -> None:
+    """Our times on one thread and on two, in turns with those of the product or the copy that they are compared with."""
+    comparison = Comparison({"1": ("ferrograd", 1), "2": ("ferrograd", 2)})
+    describe(run, comparison, 2)
+    for reference in REFERENCES:
+        comparison.prepare(reference)
+    for name in names:
+        if name not in REFERENCES:
+            comparison.prepare(name)
+        if comparison.prepared[name]["1"]["once"] >= LONG or name in SMALL:
+            reference = REFERENCES[is_bound_by_memory(name, run.figures)]
+            times: dict[str, dict[str, list[float]]] = {name: {}, reference: {}}
+            for k in range(comparison.rounds(name, rounds)):
+                for what, found in times.items():
+                    comparison.turn(what, k, found)
+            run.put("scaling", name, {"times": times[name], "reference": times[reference]})
+        if name not in REFERENCES:
+            comparison.drop(name)
+    finish(run, comparison)
 
 
 def memory(run: Run, names: list[str], libraries: list[str], threads: int) -> None:
@@ -207,7 +225,7 @@ def main() -> None:
     if names:
         compare(run, names, libraries, 1 if args.busy else args.threads, args.rounds, args.busy)
     if "scaling" in suites:
-        scaling(run, args.only or list(SCALED), args.rounds)
+        scaling(run, args.only or list(WORKLOADS), args.rounds)
     if "memory" in suites:
         trained = [name for name, w in WORKLOADS.items() if w.suite == "train" and not name.endswith("plain")]
         memory(run, args.only or trained, [library for library in libraries if library != "numpy"], args.threads)

@@ -53,10 +53,20 @@ def peaks(figures: dict[str, Any]) -> tuple[float, float]:
     return statistics.median(m["fma_peak"] for m in measured), statistics.median(m["copy"] for m in measured)
 
 
-def floor(name: str, figures: dict[str, Any]) -> float:
-    """The least seconds that the workload's products and bytes take on this machine; 0 where they do not matter."""
+def bounds(name: str, figures: dict[str, Any]) -> tuple[float, float]:
+    """Seconds of the workload's products at the FMA peak and of its bytes at a copy's rate; 0 where they do not matter."""
     fma, copy = peaks(figures)
-    return max(WORKLOADS[name].flops / fma, WORKLOADS[name].bytes / copy)
+    return WORKLOADS[name].flops / fma, WORKLOADS[name].bytes / copy
+
+
+def floor(name: str, figures: dict[str, Any]) -> float:
+    """The least seconds that the workload takes on this machine."""
+    return max(bounds(name, figures))
+
+
+def is_bound_by_memory(name: str, figures: dict[str, Any]) -> bool:
+    products, bytes_ = bounds(name, figures)
+    return bytes_ > products
 
 
 def typical(t: list[float], figures: dict[str, Any]) -> float:
@@ -112,16 +122,27 @@ def times(suite: str, figures: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def gain(times: dict[str, list[float]]) -> float:
+    """How many times as fast two threads were as one."""
+    return statistics.median(times["1"]) / statistics.median(times["2"])
+
+
 def scaling(figures: dict[str, Any]) -> str:
     measured = figures.get("scaling", {})
     if not measured:
         return ""
-    gains = {name: statistics.median(t["1"]) / statistics.median(t["2"]) for name, t in measured.items()}
-    rows = [["workload", "1 thread", "2 threads", "scaling", "of GEMM's or copy's"]]
-    for name, t in measured.items():
-        reference = gains.get("copy" if WORKLOADS[name].bytes else "sgemm 1024")
-        cells = [f"`{name}`", human(statistics.median(t["1"])), human(statistics.median(t["2"])), f"{gains[name]:.2f}"]
-        rows.append([*cells, f"{gains[name] / reference:.2f}" if reference else "–"])
+    rows = [["workload", "1 thread", "2 threads", "scaling", "that of", "in the same rounds", "ratio"]]
+    for name, found in measured.items():
+        ours, reference = gain(found["times"]), gain(found["reference"])
+        cells = [f"`{name}`", *(human(statistics.median(found["times"][n])) for n in "12"), f"{ours:.2f}"]
+        rows.append(
+            [
+                *cells,
+                "a copy" if is_bound_by_memory(name, figures) else "a product",
+                f"{reference:.2f}",
+                f"{ours / reference:.2f}",
+            ]
+        )
     return "## Scaling from one thread to two\n\n" + markdown(rows)
 
 

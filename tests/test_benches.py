@@ -102,6 +102,19 @@ def test_the_table_has_medians_floors_ratios_and_geometric_means() -> None:
     assert np.isfinite(report.floor("copy", {"machine": machine}))
 
 
+def test_scaling_is_compared_with_what_a_product_or_a_copy_reached_in_the_same_rounds() -> None:
+    machine = {"processor": "two cores", "versions": {"2": "ours"}, "peaks": [{"fma_peak": 2e11, "copy": 2e10}]}
+    found = {"times": {"1": [0.3, 0.4, 0.9], "2": [0.2] * 3}, "reference": {"1": [0.5] * 3, "2": [0.3, 0.25, 0.2]}}
+    text = report.table({"machine": machine, "scaling": {"gelu": found, "gpt": found}})
+    rows = {
+        line.split("`")[1]: [cell.strip() for cell in line.split("|")[2:-1]]
+        for line in text.splitlines()
+        if "`" in line
+    }
+    assert rows["gelu"] == ["400 ms", "200 ms", "2.00", "a copy", "2.00", "1.00"]
+    assert rows["gpt"][3] == "a product"
+
+
 def test_where_the_time_of_a_step_goes() -> None:
     row = where.row("mlp tiny", 3, (1e11, 1e10))
     name, step, kernels, outside = [cell.strip() for cell in row.split("|")[1:-1]]

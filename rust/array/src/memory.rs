@@ -17,7 +17,7 @@ pub const ALIGN: usize = 64;
 const HUGE: usize = 2 << 20;
 const CLASSES: usize = 8 * 58;
 /// From this size on a larger block may do, of one of so many classes above.
-const LARGE: usize = 1 << 20;
+const LARGE: usize = 1 << 15;
 const ABOVE: usize = 8;
 
 /// Bytes in use, cached and at their highest, and how the requests were met.
