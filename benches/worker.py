@@ -28,6 +28,8 @@ LIBRARIES = {
 }
 #: A turn repeats its step for about this long.
 TURN = 0.25
+#: Steps until the page faults are counted: in the first ones a pool comes to hold a block for every size.
+WARM = 15
 #: Seconds that setting up a workload may take: torch.compile does not come to an end on all of them.
 PATIENCE = 240
 
@@ -94,7 +96,7 @@ class Served:
         before = _status("VmRSS")
         Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
         step = self.steps[name]()
-        for _ in range(5):
+        for _ in range(WARM):
             step()
         faults = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
         for _ in range(steps):

@@ -110,11 +110,11 @@ def _walk(
             before = slots[edge.index]
             slots[edge.index] = g if before is None else ops.add(before, g)
         else:
-            if g.shape != edge.shape or g._dtype != edge._dtype:
+            if g._fits(edge):
+                owned = _times(g, among) == 1
+            else:
                 g = _fitted(g, edge)
                 owned = True
-            else:
-                owned = _times(g, among) == 1
             entry = leaves.get(id(edge))
             if entry is None:
                 leaves[id(edge)] = [edge, g, owned]
@@ -199,11 +199,10 @@ def _roots(outputs: Sequence[Any], given: Any) -> list[tuple[Any, Any]]:
         )
     if anomaly.enabled:
         anomaly.check_outputs(outputs)
-    checked = [_root_gradient(y, gradients[k], k) for k, y in enumerate(outputs)]
-    return [(_edge(y), checked[k]) for k, y in enumerate(outputs)]
+    return [_root(y, gradients[k], k) for k, y in enumerate(outputs)]
 
 
-def _root_gradient(output: Any, g: Any, index: int) -> Any:
+def _root(output: Any, g: Any, index: int) -> tuple[Any, Any]:
     if not isinstance(output, _core.TensorBase):
         raise TypeError(f"backward: outputs[{index}]: expected a Tensor, got {type(output).__name__}")
     if not output.requires_grad:
@@ -217,13 +216,13 @@ def _root_gradient(output: Any, g: Any, index: int) -> Any:
                 f"backward: a gradient can be made up for scalar outputs only; outputs[{index}] has shape "
                 f"{output.shape}: pass its gradient"
             )
-        return _core.backend.full(output.shape, 1, output._dtype)
+        return _edge(output), _core.backend.full(output.shape, 1, output._dtype)
     g = g if isinstance(g, _core.TensorBase) else _core.from_numpy(np.asarray(g, dtype=output._dtype))
     if g.shape != output.shape:
         raise _core.ShapeError(
             f"backward: gradient[{index}]: expected the shape of its output, {output.shape}, got {g.shape}"
         )
-    return g
+    return _edge(output), g
 
 
 def _edge(tensor: Any) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from .. import _core
-from .._core import Saved
+from .._core import Saved, unpack_saved
 from ..ops.view import alias
 from . import anomaly
 from .graph import Node, Packed, record
@@ -25,15 +25,11 @@ def unpack(node: Node) -> list[Any]:
                     f"backward of {node.name}: the memory of '{what}' was changed after it was saved, by a write "
                     "that no op made (through NumPy, say); copy before writing"
                 )
-    saves = node.op.saves
-    return [
-        saved.unpack(node, saves[k])
-        if type(saved) is Saved
-        else None
-        if saved is None
-        else _unpacked(node, saves[k], node.op.spec[k], saved)
-        for k, saved in enumerate(node.saved)
-    ]
+    op = node.op
+    values = unpack_saved(node, node.saved, op.saves)
+    if values is None:
+        values = [_unpacked(node, op.saves[k], op.spec[k], saved) for k, saved in enumerate(node.saved)]
+    return values
 
 
 def _unpacked(node: Node, what: str, position: int, saved: Any) -> Any:

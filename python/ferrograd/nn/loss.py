@@ -265,10 +265,11 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Any, target: Any) -> Any:
         """The cross-entropy, reduced."""
+        own = self._buffers  # past `__getattr__`, which takes a microsecond
         return F.cross_entropy(
             input,
             target,
-            weight=self.weight,
+            weight=own["weight"] if "weight" in own else self.weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,

@@ -13,7 +13,7 @@ from ..autograd import enable_grad
 from ..creation import as_tensor
 from ..dtypes import BY_NAME
 from ..nn.module import zero_grad
-from ._hooks import Hooks, with_hooks
+from ._hooks import Hooks
 
 
 class _Required:
@@ -124,7 +124,6 @@ class Optimizer(Hooks):
             entry[1] = lr
         return entry[2]
 
-    @with_hooks
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Updates all parameters that have a gradient.
 

@@ -33,7 +33,7 @@ mod _core {
         isa, isas, memory_stats, reset_peak, set_flush_denormal, set_num_threads, set_winograd,
     };
     #[pymodule_export]
-    use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type};
+    use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type, unpack_saved};
 
     #[pymodule_export]
     use crate::backend::backend;

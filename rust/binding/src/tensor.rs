@@ -12,9 +12,10 @@ use ferrograd_array::{Array, DType};
 use pyo3::exceptions::{PyBufferError, PyRuntimeError, PyTypeError};
 use pyo3::ffi;
 use pyo3::gc::{PyTraverseError, PyVisit};
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::{PyFloat, PyInt, PyString, PyTuple, PyType};
+use pyo3::types::{PyFloat, PyInt, PyList, PyString, PyTuple, PyType};
 use smallvec::SmallVec;
 
 use crate::{dlpack, error, modes, numpy as np};
@@ -368,6 +369,12 @@ impl TensorBase {
         self.is_view
     }
 
+    /// Whether this has the shape and the dtype of `other`.
+    fn _fits(&self, other: &Bound<'_, TensorBase>) -> bool {
+        let other = &other.borrow().array;
+        self.array.dtype() == other.dtype() && self.array.shape() == other.shape()
+    }
+
     /// Nobody but this tensor holds its memory, and its elements fill it.
     fn _owns_memory_alone(&self) -> bool {
         let buffer = self.array.buffer();
@@ -470,7 +477,8 @@ impl Saved {
         let mut contents = TensorBase::new(self.array.clone(), self.requires_grad);
         contents.node = match (&self.edge, self.result) {
             (Some(edge), _) => Some(edge.clone_ref(py)),
-            (None, Some(k)) => Some(node.call_method1("output", (k,))?.unbind()),
+            (None, Some(_)) if !node.getattr(intern!(py, "shape"))?.is_none() => Some(node.clone().unbind()),
+            (None, Some(k)) => Some(node.call_method1(intern!(py, "output"), (k,))?.unbind()),
             (None, None) => None,
         };
         wrap(py, contents)
@@ -556,9 +564,37 @@ pub fn capture<'py>(
     Ok((PyTuple::new(py, edges)?, PyTuple::new(py, saved)?, shape, dtype))
 }
 
+/// What a node saved, as a list of Tensors, numbers, shapes and None again; None where there is something else as well.
+#[pyfunction]
+pub fn unpack_saved<'py>(
+    node: &Bound<'py, PyAny>,
+    saved: &Bound<'py, PyTuple>,
+    names: &Bound<'py, PyTuple>,
+) -> PyResult<Option<Bound<'py, PyList>>> {
+    let py = node.py();
+    let mut values: SmallVec<[Bound<'py, PyAny>; 4]> = SmallVec::new();
+    for (value, name) in saved.iter_borrowed().zip(names.iter_borrowed()) {
+        let name = name.cast::<PyString>()?;
+        let name = name.to_str()?;
+        values.push(if let Ok(value) = value.cast::<Saved>() {
+            value.get().unpack(py, node, name)?
+        } else if value.is_none() || is_number(&value) || (value.is_instance_of::<PyTuple>() && !name.starts_with('*'))
+        {
+            value.to_owned()
+        } else {
+            return Ok(None);
+        });
+    }
+    Ok(Some(PyList::new(py, values)?))
+}
+
+fn is_number(value: &Bound<'_, PyAny>) -> bool {
+    value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>()
+}
+
 /// The shape of an operand; a number has `()`.
 fn shape_of(value: &Bound<'_, PyAny>) -> PyResult<Py<PyAny>> {
-    if value.is_instance_of::<PyFloat>() || value.is_instance_of::<PyInt>() {
+    if is_number(value) {
         return Ok(PyTuple::empty(value.py()).into_any().unbind());
     }
     Ok(value.getattr("shape")?.unbind())

@@ -101,13 +101,7 @@ impl<T: Float> Strip<T> {
     unsafe fn store<S: Simd<T>>(&self, s: S, i: usize, v: usize, value: S::V) {
         let p = self.out.wrapping_add(i * self.step + v * S::LANES);
         // SAFETY: as `load`.
-        unsafe {
-            if self.width - v * S::LANES >= S::LANES {
-                s.store(p, value)
-            } else {
-                s.store_some(p, self.part::<S>(v), value)
-            }
-        }
+        unsafe { s.store_some(p, self.part::<S>(v), value) }
     }
 }
 
