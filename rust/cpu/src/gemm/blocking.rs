@@ -31,7 +31,7 @@ fn most_rows() -> usize {
     (cache::second_level() / 8 * 3 / KC_BYTES).clamp(32, 192)
 }
 /// Blocks of C have at least this many products, a few microseconds of work.
-const BLOCK_WORK: usize = 1 << 20;
+const BLOCK_WORK: usize = 1 << 18;
 /// Blocks that C should be cut into, so that threads of unequal speed end together.
 const BLOCKS: usize = 32;
 
