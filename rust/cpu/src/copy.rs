@@ -3,15 +3,19 @@
 use std::mem::MaybeUninit;
 
 use ferrograd_array::{Array, Element, Error, Layout, Result, Shape, broadcast_shapes};
+use smallvec::SmallVec;
 
 use crate::cast::copy_into;
 use crate::elementwise::{Map, apply, by_size};
 use crate::parallel::{self, SyncPtr};
 use crate::path;
-use crate::simd::{Scalar, Simd};
+use crate::simd::{Float, Scalar, Simd, prefetch, streams};
 
 /// Bytes of a line of the square tile through which a transposing copy passes: a cache line of either side.
 const LINE: usize = 64;
+/// Tiles of a block, along the target's neighbours and across: a few lines of the target are written together.
+const TALL: usize = 4;
+const WIDE: usize = 32;
 
 /// `out_i = a_i` by the bits.
 #[derive(Clone, Copy)]
@@ -57,53 +61,74 @@ pub(crate) fn lies_across(from: &Layout, to: &Layout) -> bool {
 
 /// A copy between two memory orders: dense along `across` in the source and along `along` in the target.
 struct Plane {
+    /// Sizes, with the steps in the source and in the target; dimensions that follow one another in both are one.
+    dims: SmallVec<[(usize, isize, isize); 6]>,
     along: usize,
     across: usize,
 }
 
 impl Plane {
     fn new(a: &Layout, out: &Layout) -> Option<Self> {
-        let densest = |l: &Layout| (0..l.ndim()).find(|&k| l.shape[k] > 1 && l.strides[k] == 1);
         if a.shape != out.shape {
             return None;
         }
-        let (across, along) = (densest(a)?, densest(out)?);
+        let mut dims: SmallVec<[(usize, isize, isize); 6]> = SmallVec::new();
+        for k in (0..a.ndim()).filter(|&k| a.shape[k] != 1) {
+            let (size, from, to) = (a.shape[k], a.strides[k], out.strides[k]);
+            let span = size as isize;
+            match dims.last_mut() {
+                Some(last) if last.1 == from * span && last.2 == to * span => *last = (last.0 * size, from, to),
+                _ => dims.push((size, from, to)),
+            }
+        }
+        let across = dims.iter().position(|&(_, from, _)| from == 1)?;
+        let along = dims.iter().position(|&(_, _, to)| to == 1)?;
         // Below a line on either side there is nothing to gain.
-        (across != along && a.shape[across] >= 8 && a.shape[along] >= 8).then_some(Self { along, across })
+        (across != along && dims[across].0 >= 8 && dims[along].0 >= 8).then_some(Self { dims, along, across })
     }
 
     fn copy<T: Copy + Send + Sync>(&self, a: &Array, out: &Array) {
         path!("copy/transposed", parallel);
-        let (from, to) = (a.layout(), out.layout());
-        let (rows, columns) = (from.shape[self.along], from.shape[self.across]);
+        let ((rows, from_stride, _), (columns, _, to_stride)) = (self.dims[self.along], self.dims[self.across]);
         let side = LINE / size_of::<T>();
-        let (down, right) = (rows.div_ceil(side), columns.div_ceil(side));
-        let others: Vec<usize> = (0..from.ndim()).filter(|&k| k != self.along && k != self.across).collect();
-        let (from_stride, to_stride) = (from.strides[self.along], to.strides[self.across]);
+        let (tall, wide) = (TALL * side, WIDE * side);
+        let (down, right) = (rows.div_ceil(tall), columns.div_ceil(wide));
+        let others =
+            || self.dims.iter().enumerate().filter(|&(k, _)| k != self.along && k != self.across).map(|(_, &dim)| dim);
         let first =
             |array: &Array| SyncPtr::new(array.buffer().as_ptr().cast::<T>().wrapping_add(array.layout().offset));
         let (src, dst) = (first(a), first(out));
-        let planes: usize = others.iter().map(|&k| from.shape[k]).product();
-        // A block is a row of tiles, of one plane.
-        let ns = 0.8 * a.numel() as f64;
-        parallel::run(planes * down, ns, |block| {
-            let (mut plane, top) = (block / down, block % down * side);
-            let (mut from_offset, mut to_offset) = (top as isize * from_stride, top as isize);
-            for &k in others.iter().rev() {
-                let at = (plane % from.shape[k]) as isize;
-                plane /= from.shape[k];
-                from_offset += at * from.strides[k];
-                to_offset += at * to.strides[k];
+        let planes: usize = others().map(|(size, ..)| size).product();
+        let large = streams(a.numel() * size_of::<T>());
+        let ns = 0.4 * a.numel() as f64;
+        parallel::run(planes * down * right, ns, |block| {
+            let (mut plane, top, left) = (block / right / down, block / right % down * tall, block % right * wide);
+            let (mut from_offset, mut to_offset) = (0, 0);
+            for (size, from, to) in others().rev() {
+                let at = (plane % size) as isize;
+                plane /= size;
+                from_offset += at * from;
+                to_offset += at * to;
             }
-            let height = side.min(rows - top);
-            for tile in 0..right {
-                let left = tile * side;
-                let width = side.min(columns - left);
-                // SAFETY: the tile lies inside the plane on both sides.
-                unsafe {
-                    let src = src.get().offset(from_offset + left as isize);
-                    let dst = dst.get().offset(to_offset + left as isize * to_stride);
-                    transpose(src, from_stride, dst, to_stride, height, width);
+            for j in (left..columns.min(left + wide)).step_by(side) {
+                for i in (top..rows.min(top + tall)).step_by(side) {
+                    let at = |i: usize, j: usize| {
+                        let (i, j) = (i as isize, j as isize);
+                        (
+                            src.get().wrapping_offset(from_offset + i * from_stride + j).cast_const(),
+                            dst.get().wrapping_offset(to_offset + j * to_stride + i),
+                        )
+                    };
+                    if large {
+                        // What the tile behind this row of tiles reads and writes: no cache guesses steps like these.
+                        for k in 0..side {
+                            prefetch(at(i + k, j + side).0);
+                            prefetch(at(i, j + side + k).1);
+                        }
+                    }
+                    let (src, dst) = at(i, j);
+                    // SAFETY: the tile lies inside the plane on both sides.
+                    unsafe { transpose(src, from_stride, dst, to_stride, side.min(rows - i), side.min(columns - j)) }
                 }
             }
         });
@@ -111,6 +136,9 @@ impl Plane {
 }
 
 /// `dst[j, i] = src[i, j]` for a tile of at most a line by a line; the second index is dense on both sides.
+///
+/// It passes through a tile of its own: lines a power of two apart would push one another out of the first-level cache.
+#[inline(always)]
 unsafe fn transpose<T: Copy>(
     src: *const T,
     src_stride: isize,
@@ -124,21 +152,46 @@ unsafe fn transpose<T: Copy>(
     let mut room = MaybeUninit::<[u64; LINE * LINE / 8]>::uninit();
     let tile = room.as_mut_ptr().cast::<T>();
     // SAFETY: height rows of width elements at the source, width rows of height elements at the target; the tile
-    // holds side × side, and what is read of it was written (a full tile is read where height is side).
+    // holds side × side, and what is read of it was written.
     unsafe {
+        if (height, width) == (side, side) {
+            for i in 0..side {
+                std::ptr::copy_nonoverlapping(src.offset(i as isize * src_stride), tile.add(i * side), side);
+            }
+            match size_of::<T>() {
+                4 if dst_stride > 0 => turn_over::<f32>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
+                8 if dst_stride > 0 => turn_over::<f64>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
+                _ => {
+                    for j in 0..side {
+                        for i in 0..side {
+                            *dst.offset(j as isize * dst_stride).add(i) = *tile.add(i * side + j);
+                        }
+                    }
+                }
+            }
+            return;
+        }
         for i in 0..height {
             std::ptr::copy_nonoverlapping(src.offset(i as isize * src_stride), tile.add(i * side), width);
         }
         for j in 0..width {
-            let line = dst.offset(j as isize * dst_stride);
-            if height == side {
-                for i in 0..side {
-                    *line.add(i) = *tile.add(i * side + j);
-                }
-            } else {
-                for i in 0..height {
-                    *line.add(i) = *tile.add(i * side + j);
-                }
+            for i in 0..height {
+                *dst.offset(j as isize * dst_stride).add(i) = *tile.add(i * side + j);
+            }
+        }
+    }
+}
+
+/// A whole tile turned over, a line of the target after the other.
+#[inline(always)]
+unsafe fn turn_over<T: Float>(tile: *const T, dst: *mut T, dst_stride: usize) {
+    let side = LINE / size_of::<T>();
+    for j in (0..side).step_by(4) {
+        for i in (0..side).step_by(4) {
+            // SAFETY: the caller's tile and target.
+            unsafe {
+                let row = |k: usize| tile.add((i + k) * side + j);
+                T::transpose4([row(0), row(1), row(2), row(3)], dst.add(j * dst_stride + i), dst_stride);
             }
         }
     }
@@ -242,6 +295,24 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn planes_of_negative_steps_and_of_dimensions_that_follow_one_another() {
+        let (c, h, w) = (40, 6, 16);
+        let values: Vec<f32> = (0..c * h * w).map(|i| i as f32).collect();
+        let a = Array::from_slice(&values, &[c, h, w]).unwrap();
+        let plane = Plane::new(a.layout(), ordered(&a, &[1, 2, 0]).unwrap().layout()).unwrap();
+        assert_eq!(plane.dims.as_slice(), [(c, (h * w) as isize, 1), (h * w, 1, c as isize)]);
+        // Columns from the last to the first, in the other order than the target's.
+        let turned = Array::from_slice(&values, &[h * w, c]).unwrap();
+        let target = Array::empty(&[c, h * w], DType::F32).unwrap();
+        let flipped = target.view(target.layout().sliced(0, c as isize - 1, -1, c));
+        let across = turned.view(turned.layout().permuted(&[1, 0]));
+        assert!(lies_across(across.layout(), flipped.layout()));
+        copy_(&flipped, &across).unwrap();
+        let expected: Vec<f32> = (0..c).flat_map(|i| (0..h * w).map(move |j| (j * c + c - 1 - i) as f32)).collect();
+        assert_eq!(target.to_vec::<f32>(), expected);
     }
 
     #[test]
