@@ -265,11 +265,14 @@ class CrossEntropyLoss(_WeightedLoss):
 
     def forward(self, input: Any, target: Any) -> Any:
         """The cross-entropy, reduced."""
-        own = self._buffers  # past `__getattr__`, which takes a microsecond
+        try:
+            weight = self._buffers["weight"]  # past `__getattr__`, which takes a microsecond
+        except KeyError:
+            weight = self.weight
         return F.cross_entropy(
             input,
             target,
-            weight=own["weight"] if "weight" in own else self.weight,
+            weight=weight,
             ignore_index=self.ignore_index,
             reduction=self.reduction,
             label_smoothing=self.label_smoothing,

@@ -307,7 +307,7 @@ mod tests {
         // Columns from the last to the first, in the other order than the target's.
         let turned = Array::from_slice(&values, &[h * w, c]).unwrap();
         let target = Array::empty(&[c, h * w], DType::F32).unwrap();
-        let flipped = target.view(target.layout().sliced(0, c as isize - 1, -1, c));
+        let flipped = target.view(target.layout().sliced(0, c - 1, -1, c));
         let across = turned.view(turned.layout().permuted(&[1, 0]));
         assert!(lies_across(across.layout(), flipped.layout()));
         copy_(&flipped, &across).unwrap();
