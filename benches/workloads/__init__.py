@@ -7,6 +7,7 @@ a whole call with its result waited for. `networks.py` and `like_torch.py` are t
 from __future__ import annotations
 
 from dataclasses import dataclass
+from math import prod
 
 from .costs import attention_macs, conv_macs, mlp_macs, recurrent_macs, resnet_macs, transformer_macs
 
@@ -196,6 +197,7 @@ for _name, (_batch, _c, _o, _sizes, _kernel, _stride, _, _groups) in CONVS.items
             "conv",
             f"convolution {_name}, batch {_batch}, {_what}",
             2.0 * _batch * conv_macs(_c // _groups, _o, _taps, _places),
+            4.0 * (_batch * (_c * prod(_sizes) + _o * _places) + _c // _groups * _o * _taps),
         )
 WORKLOADS["vgg conv 64"] = Workload(
     "conv",
