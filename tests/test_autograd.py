@@ -574,3 +574,20 @@ def test_nodes_say_what_they_are() -> None:
     assert "grad_fn=<mulBackward>" in repr(y)
     assert y.grad_fn.next_functions == ((x, 0), (None, 0))
     assert x.grad_fn is None
+
+
+def test_only_the_gradients_that_are_asked_for_are_computed() -> None:
+    layer, x = fg.nn.Conv2d(4, 3, 3), fg.randn(2, 4, 6, 6, requires_grad=True)
+    y = layer(x).sum()
+    with fg.profile(show=False) as p:
+        (g,) = fg.autograd.grad(y, [x], retain_graph=True)
+    names = [call.name for call in p.calls]
+    assert "conv_input_grad" in names
+    assert "conv_weight_grad" not in names
+    with fg.profile(show=False) as p:
+        (again,) = fg.autograd.grad(y, [x], create_graph=True)
+    assert "conv_weight_grad" not in [call.name for call in p.calls]
+    y.backward(inputs=[x])
+    assert layer.weight.grad is None
+    np.testing.assert_array_equal(x.grad.numpy(), g.numpy())
+    np.testing.assert_array_equal(again.detach().numpy(), g.numpy())

@@ -37,25 +37,28 @@ def _fitted(g: Any, edge: Any) -> Any:
     return g if g._dtype == dtype else ops.cast(g, dtype=dtype)
 
 
-def _gradients(node: Node, g: Any, create_graph: bool) -> Sequence[Any]:
-    """What the node's rule makes of the gradient of its result: one gradient an operand."""
+def _gradients(node: Node, g: Any, create_graph: bool, allowed: set[int] | None) -> Sequence[Any]:
+    """What the node's rule makes of the gradient of its result: one gradient an operand, None where nobody wants it."""
     op = node.op
     saved = unpack(node)
+    if allowed is None:
+        needs = [edge is not None for edge in node.edges]
+    else:
+        needs = [edge is not None and id(target(edge)) in allowed for edge in node.edges]
     if create_graph and op.unfused is not None:
-        return _through_unfused(node, g, saved)
+        return _through_unfused(node, g, needs, saved)
     for k in op.gaps:
         saved.insert(k, None)
-    needs = [edge is not None for edge in node.edges]
     result = op.vjp(g, needs, *saved, **node.attributes)
     return result if type(result) is tuple else (result,)
 
 
-def _through_unfused(node: Node, g: Any, saved: list[Any]) -> Sequence[Any]:
+def _through_unfused(node: Node, g: Any, needs: list[bool], saved: list[Any]) -> Sequence[Any]:
     """The gradients of a fused op by way of the ops it is made of, so that they can be differentiated again."""
     values = dict(zip(node.op.saves, saved, strict=True))
     operands: list[Any] = [values.get(name) for name in node.op.operands]
     # Aliases, so that the walk ends at the operands even where one is made from another.
-    wanted = [k for k, edge in enumerate(node.edges) if edge is not None]
+    wanted = [k for k, needed in enumerate(needs) if needed]
     for k in wanted:
         operands[k] = ops.alias(operands[k])
     with enable_grad():
@@ -135,12 +138,13 @@ def _walk(
                 _capture_into(captured, node, g)
                 if allowed is not None and not any(e is not None and id(target(e)) in allowed for e in node.edges):
                     continue
-            gradients = _gradients(node, g, create_graph)
+            gradients = _gradients(node, g, create_graph, allowed)
             if anomaly.enabled:
                 anomaly.check_gradients(node, g, gradients)
             if not retain_graph and node.saved:
                 node.saved = None
             for edge, share in zip(node.edges, gradients, strict=True):
+                # A rule may give more than is needed.
                 if edge is None or share is None or (allowed is not None and id(target(edge)) not in allowed):
                     continue
                 send(edge, share, () if create_graph or share is g else gradients)
