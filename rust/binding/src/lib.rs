@@ -9,6 +9,7 @@ mod numpy;
 mod operand;
 mod replay;
 mod runtime;
+mod saved;
 mod tensor;
 #[cfg(feature = "testing")]
 mod testing;
@@ -33,7 +34,9 @@ mod _core {
         isa, isas, memory_stats, reset_peak, set_flush_denormal, set_num_threads, set_winograd,
     };
     #[pymodule_export]
-    use crate::tensor::{Saved, TensorBase, before_write, capture, register_tensor_type, unpack_saved};
+    use crate::saved::{Saved, capture, unpack_saved};
+    #[pymodule_export]
+    use crate::tensor::{TensorBase, before_write, register_tensor_type};
 
     #[pymodule_export]
     use crate::backend::backend;

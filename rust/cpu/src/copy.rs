@@ -127,19 +127,26 @@ impl Plane {
                         }
                     }
                     let (src, dst) = at(i, j);
+                    let (height, width) = (side.min(rows - i), side.min(columns - j));
                     // SAFETY: the tile lies inside the plane on both sides.
-                    unsafe { transpose(src, from_stride, dst, to_stride, side.min(rows - i), side.min(columns - j)) }
+                    unsafe {
+                        if (height, width) == (side, side) {
+                            transpose::<T, true>(src, from_stride, dst, to_stride, side, side)
+                        } else {
+                            transpose::<T, false>(src, from_stride, dst, to_stride, height, width)
+                        }
+                    }
                 }
             }
         });
     }
 }
 
-/// `dst[j, i] = src[i, j]` for a tile of at most a line by a line; the second index is dense on both sides.
+/// `dst[j, i] = src[i, j]` for a tile of at most a line by a line, exactly that where `WHOLE`; the second index is dense on both sides.
 ///
 /// It passes through a tile of its own: lines a power of two apart would push one another out of the first-level cache.
 #[inline(always)]
-unsafe fn transpose<T: Copy>(
+unsafe fn transpose<T: Copy, const WHOLE: bool>(
     src: *const T,
     src_stride: isize,
     dst: *mut T,
@@ -148,35 +155,26 @@ unsafe fn transpose<T: Copy>(
     width: usize,
 ) {
     let side = LINE / size_of::<T>();
+    // Counts that are constants: the compiler would make one of two calls that differ in their values alone.
+    let (height, width) = if WHOLE { (side, side) } else { (height, width) };
     // Room for the tile of the smallest element, aligned for the largest.
     let mut room = MaybeUninit::<[u64; LINE * LINE / 8]>::uninit();
     let tile = room.as_mut_ptr().cast::<T>();
     // SAFETY: height rows of width elements at the source, width rows of height elements at the target; the tile
     // holds side × side, and what is read of it was written.
     unsafe {
-        if (height, width) == (side, side) {
-            for i in 0..side {
-                std::ptr::copy_nonoverlapping(src.offset(i as isize * src_stride), tile.add(i * side), side);
-            }
-            match size_of::<T>() {
-                4 if dst_stride > 0 => turn_over::<f32>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
-                8 if dst_stride > 0 => turn_over::<f64>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
-                _ => {
-                    for j in 0..side {
-                        for i in 0..side {
-                            *dst.offset(j as isize * dst_stride).add(i) = *tile.add(i * side + j);
-                        }
-                    }
-                }
-            }
-            return;
-        }
         for i in 0..height {
             std::ptr::copy_nonoverlapping(src.offset(i as isize * src_stride), tile.add(i * side), width);
         }
-        for j in 0..width {
-            for i in 0..height {
-                *dst.offset(j as isize * dst_stride).add(i) = *tile.add(i * side + j);
+        match size_of::<T>() {
+            4 if WHOLE && dst_stride > 0 => turn_over::<f32>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
+            8 if WHOLE && dst_stride > 0 => turn_over::<f64>(tile.cast(), dst.cast(), dst_stride.cast_unsigned()),
+            _ => {
+                for j in 0..width {
+                    for i in 0..height {
+                        *dst.offset(j as isize * dst_stride).add(i) = *tile.add(i * side + j);
+                    }
+                }
             }
         }
     }
