@@ -33,7 +33,7 @@ fn most_rows() -> usize {
 /// Blocks of C have at least this many products, a few microseconds of work.
 const BLOCK_WORK: usize = 1 << 18;
 /// Blocks that C should be cut into, so that threads of unequal speed end together.
-const BLOCKS: usize = 32;
+const BLOCKS: usize = 128;
 
 #[derive(Clone, Copy)]
 pub(super) struct Plan {
@@ -151,8 +151,11 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
     let crowded =
         |step: isize, most: usize| step != 0 && (step.unsigned_abs() * size_of::<T>()).is_multiple_of(most) && k > 64;
     let scattered = |size: usize, depth_step: isize| size > LARGE || crowded(depth_step, 4096);
-    plan.pack_a =
-        a.step != 1 || (a_size > SMALL && (n > 4 * plan.nr || (n > plan.nr && scattered(a_size, a.depth_step))));
+    // What threads pack for each other crosses between their caches; A in place does not.
+    let leaves_cache = |size: usize| size.saturating_mul(size_of::<T>()) > cache::second_level() / 2;
+    plan.pack_a = a.step != 1
+        || a_size > SMALL
+            && (n > 4 * plan.nr && leaves_cache(a_size) || n > plan.nr && scattered(a_size, a.depth_step));
     plan.pack_b = b_size > SMALL
         && (m > IN_PLACE_ROWS
             || if b.depth_step == 1 {

@@ -118,13 +118,15 @@ pub(super) struct Pack<T> {
 }
 
 /// Elements that a thread packs at a time.
-const PACK_BLOCK: usize = 1 << 16;
+const PACK_BLOCK: usize = 1 << 14;
 /// Depths packed of a panel before the next: short where the indices are contiguous in memory, as neighbouring panels
 /// then share pages and lines; longer where the depth is, and still written within the first-level cache.
 const STRIP_ACROSS: usize = 16;
 const STRIP_ALONG: usize = 64;
 /// Panels that one task packs side by side where the indices are contiguous.
 const PANELS_ACROSS: usize = 128;
+/// Of fewer, a page and its lines would be read twice.
+const LEAST_ACROSS: usize = 4;
 
 /// How one operand's packing is cut into tasks.
 #[derive(Clone, Copy)]
@@ -141,7 +143,7 @@ struct Cut {
 impl Cut {
     fn new(panels: usize, width: usize, depth: usize, across: bool) -> Self {
         let (group, task_depth, strip) = if across {
-            let group = panels.clamp(1, PANELS_ACROSS);
+            let group = panels.div_ceil(2).max(LEAST_ACROSS).clamp(1, PANELS_ACROSS);
             (group, PACK_BLOCK.div_ceil(group * width).next_multiple_of(STRIP_ACROSS).min(depth), STRIP_ACROSS)
         } else {
             (PACK_BLOCK.div_ceil(width * depth), depth, STRIP_ALONG)
@@ -162,9 +164,17 @@ impl<T: Float> Pack<T> {
         let a_cut = Cut::new(a_panels, mr, self.depth, self.a.step == 1);
         let b_cut = Cut::new(b_panels, nr, self.depth, self.b.step == 1);
         let elements = (a_panels * mr + b_panels * nr) * self.depth;
+        // Threads take tasks, and blocks of C, from both ends: B in the middle of A leaves each of two threads the halves
+        // of both that it reads first in its own cache.
+        let front = a_cut.tasks.div_ceil(2);
         parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
-            let (b, cut) = if task < a_cut.tasks { (false, a_cut) } else { (true, b_cut) };
-            let task = if b { task - a_cut.tasks } else { task };
+            let b = (front..front + b_cut.tasks).contains(&task);
+            let cut = if b { b_cut } else { a_cut };
+            let task = match task {
+                task if b => task - front,
+                task if task < front => task,
+                task => task - b_cut.tasks,
+            };
             let panels = Panels {
                 pack: self,
                 b,
