@@ -26,9 +26,13 @@ const KC_BYTES: usize = 2048;
 const NC: usize = 4096;
 /// Rows of a packed A.
 const MC: usize = 3072;
-/// Rows that one block of C takes of them: with the full depth they lie in three eighths of a second-level cache.
+/// Bytes of A that stay in the second-level cache while a block of C is computed.
+fn block_bytes() -> usize {
+    cache::second_level() / 8 * 3
+}
+/// Rows that one block of C takes of them, with the full depth.
 fn most_rows() -> usize {
-    (cache::second_level() / 8 * 3 / KC_BYTES).clamp(32, 192)
+    (block_bytes() / KC_BYTES).clamp(32, 192)
 }
 /// Blocks of C have at least this many products, a few microseconds of work.
 const BLOCK_WORK: usize = 1 << 18;
@@ -150,18 +154,19 @@ pub(super) unsafe fn tiles<T: Float>(problem: &Problem<T>, a: Strided<T>, b: Str
     // Packing pays once a panel is read often; earlier where neighbours fall on the same few sets of a cache.
     let crowded =
         |step: isize, most: usize| step != 0 && (step.unsigned_abs() * size_of::<T>()).is_multiple_of(most) && k > 64;
-    let scattered = |size: usize, depth_step: isize| size > LARGE || crowded(depth_step, 4096);
-    // What threads pack for each other crosses between their caches; A in place does not.
-    let leaves_cache = |size: usize| size.saturating_mul(size_of::<T>()) > cache::second_level() / 2;
+    // A block of A that leaves room in the second-level cache is read there as well as from a copy, which threads would
+    // make for each other and which would cross between their caches.
+    let stays = m.saturating_mul(k.min(KC_BYTES / size_of::<T>())).saturating_mul(size_of::<T>()) <= block_bytes();
     plan.pack_a = a.step != 1
         || a_size > SMALL
-            && (n > 4 * plan.nr && leaves_cache(a_size) || n > plan.nr && scattered(a_size, a.depth_step));
+            && (n > plan.nr && crowded(a.depth_step, 4096)
+                || !stays && (n > 4 * plan.nr || n > plan.nr && a_size > LARGE));
     plan.pack_b = b_size > SMALL
         && (m > IN_PLACE_ROWS
             || if b.depth_step == 1 {
                 m > plan.mr && crowded(b.step, 2048)
             } else {
-                m > ACROSS_ROWS && k > ACROSS_DEPTH || scattered(b_size, b.depth_step)
+                m > ACROSS_ROWS && k > ACROSS_DEPTH || b_size > LARGE || crowded(b.depth_step, 4096)
             });
     plan.stream = streams(problem);
     plan.fetch_b = !plan.pack_b && b.depth_step == 1 && b_size > LARGE;
