@@ -131,7 +131,7 @@ impl Plane {
                     // SAFETY: the tile lies inside the plane on both sides.
                     unsafe {
                         if (height, width) == (side, side) {
-                            transpose::<T, true>(src, from_stride, dst, to_stride, side, side)
+                            transpose::<T, true>(src, from_stride, dst, to_stride, height, width)
                         } else {
                             transpose::<T, false>(src, from_stride, dst, to_stride, height, width)
                         }
@@ -142,7 +142,8 @@ impl Plane {
     }
 }
 
-/// `dst[j, i] = src[i, j]` for a tile of at most a line by a line, exactly that where `WHOLE`; the second index is dense on both sides.
+/// `dst[j, i] = src[i, j]` for a tile of at most a line by a line, exactly that where `WHOLE`; the second index is dense on
+/// both sides.
 ///
 /// It passes through a tile of its own: lines a power of two apart would push one another out of the first-level cache.
 #[inline(always)]
@@ -155,7 +156,7 @@ unsafe fn transpose<T: Copy, const WHOLE: bool>(
     width: usize,
 ) {
     let side = LINE / size_of::<T>();
-    // Counts that are constants: the compiler would make one of two calls that differ in their values alone.
+    // Constants by the type: of two calls that differ in their arguments alone the compiler makes one.
     let (height, width) = if WHOLE { (side, side) } else { (height, width) };
     // Room for the tile of the smallest element, aligned for the largest.
     let mut room = MaybeUninit::<[u64; LINE * LINE / 8]>::uninit();

@@ -30,7 +30,7 @@ const MC: usize = 3072;
 fn block_bytes() -> usize {
     cache::second_level() / 8 * 3
 }
-/// Rows that one block of C takes of them, with the full depth.
+/// Rows of A that one block of C takes, so that they stay there with the full depth.
 fn most_rows() -> usize {
     (block_bytes() / KC_BYTES).clamp(32, 192)
 }

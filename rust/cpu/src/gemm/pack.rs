@@ -123,9 +123,9 @@ const PACK_BLOCK: usize = 1 << 14;
 /// then share pages and lines; longer where the depth is, and still written within the first-level cache.
 const STRIP_ACROSS: usize = 16;
 const STRIP_ALONG: usize = 64;
-/// Panels that one task packs side by side where the indices are contiguous.
+/// Panels that one task packs side by side where the indices are contiguous, at most and at least: of fewer, tasks would
+/// read the same pages and lines.
 const PANELS_ACROSS: usize = 128;
-/// Of fewer, a page and its lines would be read twice.
 const LEAST_ACROSS: usize = 4;
 
 /// How one operand's packing is cut into tasks.
@@ -143,7 +143,7 @@ struct Cut {
 impl Cut {
     fn new(panels: usize, width: usize, depth: usize, across: bool) -> Self {
         let (group, task_depth, strip) = if across {
-            let group = panels.div_ceil(2).max(LEAST_ACROSS).clamp(1, PANELS_ACROSS);
+            let group = panels.div_ceil(2).clamp(LEAST_ACROSS, PANELS_ACROSS);
             (group, PACK_BLOCK.div_ceil(group * width).next_multiple_of(STRIP_ACROSS).min(depth), STRIP_ACROSS)
         } else {
             (PACK_BLOCK.div_ceil(width * depth), depth, STRIP_ALONG)
@@ -168,13 +168,14 @@ impl<T: Float> Pack<T> {
         // of both that it reads first in its own cache.
         let front = a_cut.tasks.div_ceil(2);
         parallel::run(a_cut.tasks + b_cut.tasks, elements as f64 * 0.3, |task| {
-            let b = (front..front + b_cut.tasks).contains(&task);
-            let cut = if b { b_cut } else { a_cut };
-            let task = match task {
-                task if b => task - front,
-                task if task < front => task,
-                task => task - b_cut.tasks,
+            let (b, task) = if task < front {
+                (false, task)
+            } else if task < front + b_cut.tasks {
+                (true, task - front)
+            } else {
+                (false, task - b_cut.tasks)
             };
+            let cut = if b { b_cut } else { a_cut };
             let panels = Panels {
                 pack: self,
                 b,
